@@ -1,0 +1,53 @@
+"""The `flexunet` command: known faults in one line, proper exit codes."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+import typer
+
+from ..errors import FlexunetError, Interrupted
+
+EXIT_FINE, EXIT_FINDINGS, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+app = typer.Typer(
+    name="flexunet",
+    help="Pictures and masks in, honest segmentation models and maps out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def _common(
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+) -> None:
+    """Pictures and masks in, honest segmentation models and maps out."""
+
+
+def main() -> None:
+    """Entry point: runs a command and turns what goes wrong into one message and an exit code."""
+    debug = "--debug" in sys.argv
+    sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    if not debug:
+        warnings.simplefilter("ignore")
+    try:
+        app()
+    except (KeyboardInterrupt, Interrupted) as error:
+        if debug:
+            raise
+        print(str(error) or "Interrupted.", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
+    except FlexunetError as error:
+        if debug:
+            raise
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(EXIT_BAD_INPUT)
+    except OSError as error:
+        if debug:
+            raise
+        print(f"Error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        sys.exit(EXIT_BAD_INPUT)

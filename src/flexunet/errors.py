@@ -1,0 +1,85 @@
+"""Everything flexunet raises on purpose.
+
+FlexunetError
+├── ConfigError          (ValueError)       a config says something impossible; carries every Problem found
+├── DataError            (ValueError)       images, masks or datasets that cannot be used as they are
+├── RasterError          (OSError)          a picture or raster file that cannot be read or written
+├── ModelFileError       (ValueError)       a model file that is damaged, foreign or of another architecture
+├── OutputExistsError    (FileExistsError)  a result is already there and nobody allowed to replace it
+├── MissingExtraError    (ImportError)      an optional dependency is needed; the message holds the pip command
+├── TrainingError        (RuntimeError)     a run that cannot go on: a loss that is not finite, a lost device
+└── Interrupted          (KeyboardInterrupt) stopped by the user or by SIGTERM after everything was saved
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong: where, what came, what was expected.
+
+    `where` is what the user can find: a file, a key (`train.epochs`), a pixel. `line` counts from 1.
+    """
+
+    what: str
+    path: Path | None = None
+    line: int | None = None
+    where: str | None = None
+    cure: str | None = None
+
+    def __str__(self) -> str:
+        place = str(self.path) if self.path is not None else ""
+        if self.line is not None:
+            place += f":{self.line}"
+        parts = [part for part in (place, self.where, self.what) if part]
+        text = ": ".join(parts)
+        return f"{text} {self.cure}" if self.cure else text
+
+
+class FlexunetError(Exception):
+    """Root of all errors that are meant for the person at the keyboard; shown without a traceback."""
+
+
+class ProblemsError(FlexunetError):
+    """An error that reports everything wrong in one go."""
+
+    def __init__(self, message: str, problems: Sequence[Problem] = ()) -> None:
+        self.problems = tuple(problems)
+        lines = [message, *(f"  - {problem}" for problem in self.problems)]
+        super().__init__("\n".join(lines))
+
+
+class ConfigError(ProblemsError, ValueError):
+    """A config says something impossible."""
+
+
+class DataError(ProblemsError, ValueError):
+    """Images, masks or datasets that cannot be used as they are."""
+
+
+class RasterError(FlexunetError, OSError):
+    """A picture or raster file that cannot be read or written."""
+
+
+class ModelFileError(FlexunetError, ValueError):
+    """A model file that is damaged, foreign or of another architecture."""
+
+
+class OutputExistsError(FlexunetError, FileExistsError):
+    """A result is already there and nobody allowed to replace it."""
+
+
+class MissingExtraError(FlexunetError, ImportError):
+    """An optional dependency is needed."""
+
+
+class TrainingError(FlexunetError, RuntimeError):
+    """A run that cannot go on."""
+
+
+class Interrupted(FlexunetError, KeyboardInterrupt):
+    """Stopped by the user or by SIGTERM, after everything was saved."""
