@@ -2,10 +2,10 @@
 
 Two crops of one scene in different splits leak the answer from training into the test. They are found by
 their content: every window of `WINDOW_PX` squared pixels gets a hash; of each neighbourhood of hashes the
-smallest is kept as an anchor (winnowing: Schleimer, Wilkerson, Aiken, "Winnowing: local algorithms for document
-fingerprinting", SIGMOD 2003, in two dimensions). Where two pictures share ground they choose the same anchors,
-so an anchor of one in another proposes a shift, and the shift counts when every pixel of the shared rectangle
-is equal.
+smallest is kept as an anchor (winnowing: Schleimer, Wilkerson, Aiken, "Winnowing: local algorithms for
+document fingerprinting", SIGMOD 2003, in two dimensions). Where two pictures share ground they choose the
+same anchors. So an anchor of one in another proposes a shift, and the shift counts when every pixel of the
+shared rectangle is equal.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 WINDOW_PX = 6
 """Edge of the hashed windows."""
 NEIGHBOURHOOD_PX = 5
-"""Every square of this many window positions keeps an anchor, so a shared rectangle with texture is surely found
-when both its edges reach `WINDOW_PX + NEIGHBOURHOOD_PX - 1` pixels; most narrower ones down to `WINDOW_PX` are."""
+"""Every square of this many window positions keeps an anchor: a shared rectangle with texture is surely found
+when both its edges reach `WINDOW_PX + NEIGHBOURHOOD_PX - 1` pixels; most narrower ones are too."""
 LEAST_RANGE = 2
 """Windows whose values span less than this (a filled margin) are no anchors."""
 LEAST_COLOURS = 12
@@ -43,7 +43,10 @@ Hashes = NDArray[np.uint64]
 
 @dataclass(frozen=True, order=True)
 class Overlap:
-    """Pictures `first` < `second` share `height` x `width` pixels: (y, x) of `second` is (y + dy, x + dx) of `first`."""
+    """Pictures `first` < `second` share a rectangle of `height` x `width` pixels.
+
+    Pixel (y, x) of `second` is pixel (y + dy, x + dx) of `first`.
+    """
 
     first: int
     second: int

@@ -51,3 +51,13 @@ def main() -> None:
             raise
         print(f"Error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
+
+
+def _register() -> None:
+    """Adds every command; what they need beyond the standard library is imported when they run."""
+    from . import prepare
+
+    prepare.register(app)
+
+
+_register()

@@ -1,0 +1,67 @@
+"""Dividing items into train, valid and test by group, the same share of each kind."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Literal, get_args
+
+import numpy as np
+
+Split = Literal["train", "valid", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+
+
+def split_counts(count: int, shares: Sequence[float]) -> tuple[int, ...]:
+    """`count` items divided by `shares` (largest remainders), exact in sum."""
+    exact = [count * share / sum(shares) for share in shares]
+    counts = [int(value) for value in exact]
+    by_remainder = sorted(range(len(shares)), key=lambda index: (counts[index] - exact[index], index))
+    for index in by_remainder[: count - sum(counts)]:
+        counts[index] += 1
+    return tuple(counts)
+
+
+def split_groups(
+    groups: Mapping[str, str], strata: Mapping[str, str], shares: Sequence[float], seed: int
+) -> dict[str, Split]:
+    """The split of every item: whole groups, and for each stratum counts as near to its shares as they allow.
+
+    groups, strata: group and stratum of each item, by id. shares: of train, valid and test, in any unit.
+    Large groups are placed first, at random among the splits that still have room for all of them (with the
+    chance that their room gives), single items fill up the rest. The result depends on ids, groups and seed
+    only, never on the order of the mappings.
+    """
+    members: dict[str, list[str]] = defaultdict(list)
+    for item in sorted(groups):
+        members[groups[item]].append(item)
+    sizes = Counter(strata.values())
+    room = {stratum: np.array(split_counts(sizes[stratum], shares)) for stratum in sorted(sizes)}
+
+    generator = np.random.default_rng(seed)
+    names = sorted(members)
+    shuffled = [names[index] for index in generator.permutation(len(names))]
+    chosen: dict[str, Split] = {}
+    for name in sorted(shuffled, key=lambda group: -len(members[group])):
+        need = Counter(strata[item] for item in members[name])
+        index = _choose(need, room, np.asarray(shares, float), generator)
+        for stratum, count in need.items():
+            room[stratum][index] -= count
+        chosen |= dict.fromkeys(members[name], SPLITS[index])
+    return chosen
+
+
+def _choose(
+    need: Mapping[str, int],
+    room: Mapping[str, np.ndarray],
+    shares: np.ndarray,
+    generator: np.random.Generator,
+) -> int:
+    """A split with room for the whole group, drawn by its room; without one, where it overflows least."""
+    left = np.min([room[stratum] - count for stratum, count in need.items()], axis=0).astype(float)
+    left[shares == 0] = -np.inf
+    fits = left >= 0
+    if not fits.any():
+        return int(left.argmax())
+    weights = np.where(fits, sum(room[stratum] for stratum in need), 0).astype(float)
+    return int(generator.choice(len(shares), p=weights / weights.sum()))
