@@ -1,0 +1,109 @@
+"""Pictures and rasters out to files, whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import rasterio.windows
+from affine import Affine
+from numpy.typing import NDArray
+from PIL import Image
+from rasterio.errors import RasterioError
+
+from ..errors import RasterError
+from ..files import whole_file
+from .grid import Grid
+from .window import Window
+
+Colours = Sequence[tuple[int, int, int]]
+
+NO_CLASS_COLOUR = (128, 128, 128)
+"""Colour of labels beyond the class colours, such as the ignore index."""
+
+
+def write_labels_png(path: Path, labels: NDArray[Any], colours: Colours) -> None:
+    """A palette PNG whose indices are the labels uint8 (H, W); labels without a colour are drawn grey."""
+    if labels.ndim != 2 or labels.dtype != np.uint8:
+        raise ValueError(f"labels are uint8 (H, W), not {labels.dtype} {labels.shape}")
+    highest = int(labels.max(initial=0))
+    palette = [*colours] + [NO_CLASS_COLOUR] * max(0, highest + 1 - len(colours))
+    picture = Image.fromarray(labels)
+    picture.putpalette([value for colour in palette for value in colour])
+    bits = next(bits for bits in (1, 2, 4, 8) if len(palette) <= 2**bits)
+    with whole_file(path) as beside:
+        picture.save(beside, format="PNG", bits=bits, optimize=False)
+
+
+def write_png(path: Path, picture: NDArray[np.uint8]) -> None:
+    """An 8-bit PNG from uint8 (H, W), (H, W, 3) or (H, W, 4)."""
+    if picture.dtype != np.uint8:
+        raise ValueError(f"an 8-bit PNG needs uint8 pixels, not {picture.dtype}")
+    with whole_file(path) as beside:
+        Image.fromarray(picture).save(beside, format="PNG")
+
+
+def write_raster(
+    path: Path, array: NDArray[Any], grid: Grid, nodata: float | None = None, colours: Colours | None = None
+) -> None:
+    """A tiled, compressed GeoTIFF from (C, H, W) or (H, W); `colours` makes a palette of a uint8 band.
+
+    Raises:
+        RasterError: the file cannot be written in full.
+    """
+    stack = array[None] if array.ndim == 2 else array
+    count, height, width = stack.shape
+    with create_raster(path, (count, height, width), stack.dtype.name, grid, nodata, colours) as write:
+        write(stack, Window(0, 0, height, width))
+
+
+@contextmanager
+def create_raster(
+    path: Path,
+    shape: tuple[int, int, int],
+    dtype: str,
+    grid: Grid,
+    nodata: float | None = None,
+    colours: Colours | None = None,
+) -> Iterator[Any]:
+    """Write a GeoTIFF (BigTIFF where needed) window by window; yields `write(pixels (C, h, w), window)`.
+
+    Memory: GDAL's block cache. Windows that start and end on multiples of 256 are compressed once.
+
+    Raises:
+        RasterError: the file cannot be written in full.
+    """
+    with whole_file(path) as beside:
+        try:
+            with rasterio.open(beside, "w", **_profile(shape, dtype, grid, nodata)) as target:
+                if colours is not None:
+                    target.write_colormap(1, {i: (*colour, 255) for i, colour in enumerate(colours)})
+
+                def write(pixels: NDArray[Any], window: Window) -> None:
+                    place = rasterio.windows.Window(window.col, window.row, window.width, window.height)
+                    target.write(pixels, window=place)
+
+                yield write
+            with rasterio.open(beside) as written:  # GDAL reports a full disk late; a cut file fails here
+                written.read(1, window=rasterio.windows.Window(shape[2] - 1, shape[1] - 1, 1, 1))
+        except RasterioError as error:
+            raise RasterError(f"{path}: cannot be written: {error}") from error
+
+
+def _profile(shape: tuple[int, int, int], dtype: str, grid: Grid, nodata: float | None) -> dict[str, Any]:
+    count, height, width = shape
+    profile: dict[str, Any] = {
+        "driver": "GTiff", "count": count, "height": height, "width": width, "dtype": dtype, "nodata": nodata,
+        "compress": "deflate", "predictor": 3 if dtype.startswith("float") else 2, "BIGTIFF": "IF_SAFER",
+    }  # fmt: skip
+    if height >= 256 and width >= 256:
+        profile |= {"tiled": True, "blockxsize": 256, "blockysize": 256}
+    if grid.is_georeferenced:
+        profile["transform"] = Affine(*grid.transform)
+    if grid.crs_wkt is not None:
+        profile["crs"] = rasterio.crs.CRS.from_wkt(grid.crs_wkt)
+    return profile
