@@ -1,5 +1,6 @@
 """What a run is: schema, the native TOML, the reference's INI dialect."""
 
+from .loading import Loaded, load_config, read_config
 from .schema import (
     AugmentConfig,
     ClassConfig,
@@ -7,6 +8,7 @@ from .schema import (
     DataConfig,
     EvaluateConfig,
     FlexUNetConfig,
+    LossTerm,
     ModelConfig,
     OutputConfig,
     PredictConfig,
@@ -14,6 +16,7 @@ from .schema import (
     SplitConfig,
     TrainConfig,
 )
+from .writing import dump_toml
 
 __all__ = [
     "AugmentConfig",
@@ -22,10 +25,15 @@ __all__ = [
     "DataConfig",
     "EvaluateConfig",
     "FlexUNetConfig",
+    "Loaded",
+    "LossTerm",
     "ModelConfig",
     "OutputConfig",
     "PredictConfig",
     "ResUNetConfig",
     "SplitConfig",
     "TrainConfig",
+    "dump_toml",
+    "load_config",
+    "read_config",
 ]

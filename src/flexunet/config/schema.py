@@ -1,7 +1,7 @@
 """What a run is: one frozen model a section; the description of a field is its help.
 
-Both dialects (native TOML, the reference's INI) produce `Config`; nothing behind this room knows which one was
-used. Paths are absolute once a config is loaded (relative ones count from the config file's folder).
+Both dialects (native TOML, the reference's INI) produce `Config`; nothing behind this room knows which one
+was used. Paths are absolute once a config is loaded (relative ones count from the config file's folder).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Section(BaseModel):
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
-# --------------------------------------------------------------------------------------------------------- data
+# ---------------------------------------------------------------------------------------------------- data
 
 
 class ClassConfig(Section):
@@ -66,7 +66,7 @@ class DataConfig(Section):
     )
     """The classes in order; the first one is the background."""
     mask_encoding: Literal["auto", "colours", "index", "threshold", "onehot"] = "auto"
-    """How masks say the class: by colour, by index value, by a grey threshold, one-hot .npz, or found per file."""
+    """How masks say the class: colours, index values, a grey threshold, one-hot .npz; or found per file."""
     mask_axes: Literal["HWC", "CHW"] = "HWC"
     """Axis order of one-hot masks."""
     threshold: int = 127
@@ -78,14 +78,14 @@ class DataConfig(Section):
     ignore_colour: Colour | None = None
     """Mask colour that counts neither in the loss nor in any score."""
     off_map_tolerance: Share = 0.02
-    """Largest share of a mask's pixels that may lie far from every class colour (blended edges, JPEG)."""
+    """Largest share of a mask's pixels that may lie far from every class colour (blended edges)."""
     mask_size: Literal["error", "resize"] = "error"
-    """What to do with a mask whose size differs from its image's: refuse, or resize with nearest neighbour."""
+    """What to do with a mask of another size than its image: refuse, or resize with nearest neighbour."""
 
     image_pattern: str | None = None
-    """Regular expression on image stems whose groups are the pairing key, for names that differ from the masks'."""
+    """Regular expression on image stems; its groups are the pairing key where the masks' names differ."""
     mask_pattern: str | None = None
-    """Regular expression on mask stems whose groups are the pairing key."""
+    """Regular expression on mask stems; its groups are the pairing key."""
     on_orphan: Literal["error", "skip"] = "error"
     """What to do with an image without mask or a mask without image."""
     on_damaged: Literal["error", "skip"] = "error"
@@ -96,9 +96,9 @@ class DataConfig(Section):
     band_names: tuple[str, ...] | None = None
     """Names of the bands in use, kept in the model file."""
     channels: Positive | None = None
-    """Number of channels every image is brought to (grey is repeated to 3, alpha becomes nodata); left out: as found."""
+    """Channels every image is brought to (grey is repeated to 3, alpha is nodata); left out: as found."""
     nodata: float | None = None
-    """Value of missing pixels where the files do not declare one; NaN, infinities and ±3.4e38 always count as missing."""
+    """Value of missing pixels where files declare none; NaN, infinities and ±3.4e38 are always missing."""
     alpha: Literal["nodata", "ignore"] = "nodata"
     """Transparent pixels are missing data, or alpha is dropped."""
     exif_orientation: Literal["apply", "ignore"] = "apply"
@@ -109,7 +109,7 @@ class DataConfig(Section):
     size: tuple[Positive, Positive] = (256, 256)
     """Height and width that the network is trained at, in pixels."""
     sizing: Literal["resize", "fit", "crop"] = "resize"
-    """How a picture gets there: squeezed; aspect kept and padded (padding is ignored); random crops at native size."""
+    """How a picture gets there: squeezed; aspect kept and padded (padding is ignored); or random crops."""
     cache_dir: Path | None = None
     """Where decoded images are kept; left out: `.flexunet-cache` beside the images."""
 
@@ -125,11 +125,12 @@ class DataConfig(Section):
     def class_table(self) -> Classes:
         """The classes as one value."""
         return Classes(
-            names=tuple(item.name for item in self.classes), colours=tuple(item.colour for item in self.classes)
+            names=tuple(item.name for item in self.classes),
+            colours=tuple(item.colour for item in self.classes),
         )
 
 
-# -------------------------------------------------------------------------------------------------------- model
+# --------------------------------------------------------------------------------------------------- model
 
 Activation = Literal[
     "relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "swish", "silu", "mish", "softplus", "softsign",
@@ -187,13 +188,15 @@ class ResUNetConfig(Section):
     @model_validator(mode="after")
     def _one_depth_a_level(self) -> ResUNetConfig:
         if len(self.depths) != len(self.widths) - 1:
-            raise ValueError(f"{len(self.widths)} widths need {len(self.widths) - 1} depths, not {len(self.depths)}")
+            raise ValueError(
+                f"{len(self.widths)} widths need {len(self.widths) - 1} depths, not {len(self.depths)}"
+            )
         return self
 
 
 ModelConfig = Annotated[FlexUNetConfig | ResUNetConfig, Field(discriminator="architecture")]
 
-# -------------------------------------------------------------------------------------------------------- train
+# --------------------------------------------------------------------------------------------------- train
 
 LossName = Literal[
     "categorical_crossentropy", "binary_crossentropy", "dice", "focal", "tversky", "lovasz",
@@ -253,7 +256,7 @@ class TrainConfig(Section):
     warmup: Share = 0.15
     """Share of all steps in which cosine and one-cycle climb to the peak."""
     reducer_factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    """`plateau`: factor on the rate after `reducer_patience` epochs without improvement of the validation loss."""
+    """`plateau`: factor on the rate after `reducer_patience` epochs without a lower validation loss."""
     reducer_patience: Positive = 4
     """`plateau`: epochs without improvement that are waited for."""
     patience: Positive | None = None
@@ -298,7 +301,7 @@ class TrainConfig(Section):
         return self
 
 
-# ---------------------------------------------------------------------------------------------------- augmentation
+# -------------------------------------------------------------------------------------------- augmentation
 
 
 class AugmentConfig(Section):
@@ -343,7 +346,7 @@ class AugmentConfig(Section):
         return self
 
 
-# ------------------------------------------------------------------------------------------- predict and evaluate
+# ------------------------------------------------------------------------------------ predict and evaluate
 
 
 class PredictConfig(Section):
@@ -386,7 +389,7 @@ class OutputConfig(Section):
     dir: Path = Path("runs/run")
     """Run folder."""
     layout: Literal["native", "reference"] = "native"
-    """Everything in the run folder, or the reference's names: models/, eval/, epoch_change_infer/, history.json."""
+    """All in the run folder, or the reference's names: models/, eval/, epoch_change_infer/, history.json."""
     model_dir: Path | None = None
     """`reference` layout: folder of the model and the config copy; left out: DIR/models."""
     eval_dir: Path | None = None

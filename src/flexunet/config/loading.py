@@ -1,0 +1,128 @@
+"""A config file in either dialect becomes a checked `Config`."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import ConfigError, Problem
+from .draft import Draft
+from .native import read_native
+from .overrides import apply_overrides, working_folder
+from .paths import absolute
+from .schema import Config
+from .validate import validate
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A config, what its reader should know of how it was understood, and the file it came from."""
+
+    config: Config
+    notes: tuple[str, ...]
+    path: Path
+
+
+def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
+    """The config of a file in either dialect; notes go to the log.
+
+    Raises:
+        ConfigError: everything wrong in the file and the overrides, in one report.
+    """
+    loaded = read_config(path, overrides)
+    for note in loaded.notes:
+        logging.getLogger("flexunet").warning("%s", note)
+    return loaded.config
+
+
+def read_config(path: Path | str, overrides: Sequence[str] = ()) -> Loaded:
+    """The config of a file in either dialect, with notes on how it was understood. Its paths are absolute.
+
+    Args:
+        path: native TOML or the reference's INI, told apart by what stands in them.
+        overrides: `section.key=value` in native names, for either dialect.
+
+    Raises:
+        ConfigError: everything wrong in the file and the overrides, in one report.
+    """
+    path = Path(path)
+    text, notes = _text(path)
+    draft = read_draft(text, path)
+    draft.notes[:0] = notes
+    apply_overrides(draft, overrides)
+    config = validate(draft)
+    if draft.problems or config is None:
+        problems = sorted(draft.problems, key=lambda problem: (problem.path is None, problem.line or 0))
+        count = f"{len(problems)} problems" if len(problems) > 1 else "a problem"
+        raise ConfigError(f"{path} has {count}:", problems)
+    config = absolute(config, draft, working_folder())
+    return Loaded(config, tuple(dict.fromkeys(draft.notes)), path)
+
+
+def read_draft(text: str, path: Path) -> Draft:
+    """The text of a config, read by the reader of its dialect."""
+    if is_reference(text, path.suffix):
+        from .reference import read_reference
+
+        return read_reference(text, path)
+    return read_native(text, path)
+
+
+def _text(path: Path) -> tuple[str, list[str]]:
+    """The text of a file and a note when it is not UTF-8."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        cure = "Name a config file." if path.is_dir() else None
+        reason = "is a folder." if path.is_dir() else f"{error.strerror or error}."
+        raise ConfigError("The config cannot be read:", [Problem(reason, path, cure=cure)]) from error
+    except ValueError as error:  # a NUL in the name
+        raise ConfigError("The config cannot be read:", [Problem(f"{error}.", path)]) from error
+    encodings = ["utf-16"] if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ["utf-8-sig"]
+    for encoding in (*encodings, "cp932", "latin-1"):
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        usual = encoding.startswith("utf")
+        return text, [] if usual else [f"{path.name} is not UTF-8; it was read as {encoding}."]
+    raise AssertionError("latin-1 reads everything")
+
+
+_SECTION = re.compile(r"^\s*\[([^\[\]]+)\]")
+_KEY = re.compile(r"^\s*([A-Za-z_]\w*)\s*[=:]\s*(.*)$")
+_REFERENCE_SECTIONS = {
+    "dataset", "debug", "valid", "test", "eval", "infer", "tiledinfer", "image", "mask", "generator",
+    "augmentor", "segmentation", "deformation", "distortion", "sharpening", "brightening", "barrdistortion",
+    "pincdistortion", "infer3d",
+}  # fmt: skip
+_REFERENCE_KEYS = {
+    "model", "generator", "image_width", "image_height", "image_channels", "num_classes", "input_normalize",
+    "clipvalue", "images_dir", "masks_dir", "image_datapath", "mask_datapath", "learning_rate_reducer",
+    "epoch_change_infer", "rgb_map", "show_summary", "create_backup",
+}  # fmt: skip
+
+
+def is_reference(text: str, suffix: str) -> bool:
+    """Whether a text is the reference's INI: by sections, keys and spelling; the suffix breaks a tie."""
+    score = 0
+    for line in text.splitlines():
+        if line.lstrip().startswith(";"):
+            score += 1
+        elif line.lstrip().startswith("[["):
+            score -= 2
+        elif found := _SECTION.match(line):
+            name = found.group(1).strip().split(".")[0]
+            score += 2 if name in _REFERENCE_SECTIONS else 0
+            score -= 2 if name in Config.model_fields and name not in ("model", "train") else 0
+        elif found := _KEY.match(line):
+            key, value = found.group(1).lower(), found.group(2)
+            score += 2 if key in _REFERENCE_KEYS else 0
+            score += 1 if re.match(r"(True|False|None|\()", value) else 0
+            score -= 1 if re.match(r"(true|false)\b", value) else 0
+    if score == 0:
+        return suffix.lower() in (".config", ".ini", ".cfg", ".conf")
+    return score > 0

@@ -1,0 +1,156 @@
+"""A draft becomes a `Config`; what does not fit becomes a problem that says where and what was expected."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from datetime import date, datetime, time
+from pathlib import Path
+from types import NoneType
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from .describe import allows, expected_at, fields_at, models_in
+from .draft import Draft, KeyPath, Tree, dotted
+from .schema import Config, FlexUNetConfig, ResUNetConfig
+
+_DEFAULT_ARCHITECTURE = "resunet"
+_SHOWN = 60
+
+
+def validate(draft: Draft) -> Config | None:
+    """The config of a draft, or None after adding every problem found to the draft."""
+    tree = _prepared(draft)
+    try:
+        return Config.model_validate_json(json.dumps(tree, default=_no_json), strict=True)
+    except ValidationError as error:
+        _explain(error, tree, draft)
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # a number of thousands of digits, lists within lists within
+        draft.problem((), f"cannot be read: {error}")
+    return None
+
+
+def _prepared(draft: Draft) -> Tree:
+    """The tree as the schema wants it: `architecture` filled in, `"none"` for what is switched off."""
+    tree: Tree = _without_none(draft.tree, ())
+    if isinstance(tree.get("model"), dict):
+        tree["model"] = {"architecture": _DEFAULT_ARCHITECTURE, **tree["model"]}
+    return tree
+
+
+def _without_none(value: Any, key_path: KeyPath) -> Any:
+    """TOML has no null: the text "none" stands for it where a field takes null but no text."""
+    if isinstance(value, dict):
+        return {key: _without_none(item, (*key_path, key)) for key, item in value.items()}
+    if value == "none" and len(key_path) > 1:
+        fields = fields_at(key_path)
+        if fields and all(allows(f, NoneType) and not allows(f, str) and not allows(f, Path) for f in fields):
+            return None
+    return value
+
+
+def _no_json(value: Any) -> Any:
+    if isinstance(value, (date, datetime, time)):
+        return {"a date or time": str(value)}  # fits no field, so it is reported as what it is
+    raise ValueError(f"{value!r} is no value of a config")
+
+
+# ------------------------------------------------------------------------------------------------ explaining
+
+
+def _explain(error: ValidationError, tree: Tree, draft: Draft) -> None:
+    seen: set[KeyPath] = set()
+    for fault in error.errors(include_url=False):
+        key_path = _key_path(fault["loc"], tree, missing=fault["type"] == "missing")
+        if fault["type"] == "missing" and isinstance(key_path[-1], int):
+            key_path, fault["type"] = key_path[:-1], "too_short"
+        if key_path in seen:
+            continue  # a union reports each of its alternatives; one sentence names them all
+        seen.add(key_path)
+        if fault["type"] == "extra_forbidden":
+            draft.problem(key_path, *_unknown(key_path, tree))
+        elif fault["type"] == "missing":
+            draft.problem(key_path, "is needed and missing.", f"Expected {expected_at(key_path)}.")
+        elif fault["type"] in ("value_error", "assertion_error"):
+            message = fault["msg"].split(", ", 1)[-1]
+            draft.problem(_named(message, key_path, draft), f"{message}.")
+        else:
+            value = _value_at(tree, key_path)
+            draft.problem(key_path, f"{_shown(value)} does not fit.", f"Expected {expected_at(key_path)}.")
+
+
+def _key_path(loc: tuple[str | int, ...], tree: Tree, *, missing: bool) -> KeyPath:
+    """pydantic's location without the steps into the alternatives of a union, which no user wrote."""
+    path: list[str | int] = []
+    value: Any = tree
+    for number, part in enumerate(loc):
+        if isinstance(value, dict) and part in value:
+            value = value[str(part)]
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value = value[part]
+        elif not (missing and number == len(loc) - 1):
+            continue
+        path.append(part)
+    return tuple(path)
+
+
+def _value_at(tree: Tree, key_path: KeyPath) -> Any:
+    value: Any = tree
+    for part in key_path:
+        value = value[part]
+    return value
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict) and set(value) == {"a date or time"}:
+        return str(value["a date or time"])
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
+def _unknown(key_path: KeyPath, tree: Tree) -> tuple[str, str]:
+    """What to say of an unknown key: the nearest known name here, or the section where that name lives."""
+    name = str(key_path[-1])
+    models = _models_around(key_path, tree)
+    known = [field for model in models for field in model.model_fields]
+    for other in (FlexUNetConfig, ResUNetConfig):
+        if key_path[0] == "model" and len(key_path) == 2 and name in other.model_fields and name not in known:
+            architecture = other.model_fields["architecture"].default
+            return (
+                "is not an option of this network.",
+                f'It belongs to model.architecture = "{architecture}".',
+            )
+    what = "is not a section." if len(key_path) == 1 else "is not a known key."
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    if near:
+        return what, f"Did you mean {dotted((*key_path[:-1], near[0]))}?"
+    for section in Config.model_fields:
+        for model in models_in(Config.model_fields[section].annotation):
+            if name in model.model_fields:
+                return what, f"Did you mean {section}.{name}?"
+    return what, f"Known here: {', '.join(dict.fromkeys(known))}."
+
+
+def _models_around(key_path: KeyPath, tree: Tree) -> tuple[type[BaseModel], ...]:
+    if len(key_path) == 1:
+        return (Config,)
+    if key_path[0] == "model" and len(key_path) == 2:
+        chosen = tree["model"].get("architecture")
+        networks = (FlexUNetConfig, ResUNetConfig)
+        same = tuple(net for net in networks if net.model_fields["architecture"].default == chosen)
+        return same or networks
+    return tuple(model for field in fields_at(key_path[:-1]) for model in models_in(field.annotation))
+
+
+def _named(message: str, key_path: KeyPath, draft: Draft) -> KeyPath:
+    """The key that a check's message speaks of, when it names one that was written; otherwise its section."""
+    for word in re.findall(r"[a-z_][a-z0-9_.]*", message):
+        path: KeyPath = (*key_path, *word.split("."))
+        if path in draft.places:
+            return path
+    return key_path
