@@ -16,7 +16,7 @@ class Bands(BaseModel):
     the band's mean under `statistics` normalisation.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
     names: tuple[str, ...]
     dtype: str = "uint8"

@@ -1,0 +1,257 @@
+"""model.safetensors: the weights, and beside them everything that is needed to use them anywhere.
+
+The record is JSON text under one key of the safetensors metadata. Nothing in the file can run code.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from .bands import Bands
+from .classes import Classes
+from .config.schema import DataConfig, ModelConfig, PredictConfig
+from .errors import ModelFileError
+from .files import whole_file
+from .nets import build_network
+
+RECORD_KEY = "flexunet"
+RECORD_VERSION = 1
+
+Migration = Callable[[dict[str, Any]], dict[str, Any]]
+MIGRATIONS: dict[int, Migration] = {}
+"""What turns a record of version n into one of version n + 1."""
+
+
+def _versions() -> dict[str, str]:
+    names = ("flexunet", "torch", "numpy", "safetensors")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+class InputRecord(BaseModel):
+    """How a picture becomes the network's input; the fields of `[data]` that prediction needs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+    size: tuple[int, int]
+    """Height and width in training."""
+    sizing: Literal["resize", "fit", "crop"] = "resize"
+    channels: int | None = None
+    bands: tuple[int, ...] | None = None
+    """Bands of the file that are used, counted from 1; None: all."""
+    nodata: float | None = None
+    alpha: Literal["nodata", "ignore"] = "nodata"
+    exif_orientation: Literal["apply", "ignore"] = "apply"
+
+    @classmethod
+    def of(cls, data: DataConfig) -> InputRecord:
+        """The part of `[data]` that goes into the file."""
+        return cls(**{name: getattr(data, name) for name in cls.model_fields})
+
+
+class ModelRecord(BaseModel):
+    """Everything the weights do not say."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", ser_json_inf_nan="strings", protected_namespaces=()
+    )
+
+    version: int = RECORD_VERSION
+    model: ModelConfig
+    classes: Classes
+    bands: Bands
+    data: InputRecord
+    predict: PredictConfig = PredictConfig()
+    """Defaults of prediction; folders are not kept."""
+    training: dict[str, Any] = Field(default_factory=dict)
+    """How the weights came about: epochs, seed, loss and so on, JSON values."""
+    scores: dict[str, Any] = Field(default_factory=dict)
+    """Scores by split, JSON values."""
+    versions: dict[str, str] = Field(default_factory=_versions)
+    """Software that wrote the file."""
+    fingerprint: str | None = None
+    """Of the training data."""
+    created: str = Field(default_factory=_now)
+    """Date and time in UTC, ISO 8601."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network ready to predict, and its record."""
+
+    network: nn.Module
+    record: ModelRecord
+
+
+def save_model(path: Path, network: nn.Module, record: ModelRecord) -> None:
+    """Write weights and record as one safetensors file, whole or not at all; an existing file is replaced.
+
+    Raises:
+        ModelFileError: the weights do not fit the record's architecture, or the file cannot be written.
+    """
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    _check_fit(path, tensors, _empty_network(record))
+    folders = {"images": None, "out": None, "tiled_images": None, "tiled_out": None}
+    record = record.model_copy(update={"predict": record.predict.model_copy(update=folders)})
+    try:
+        with whole_file(path) as beside:
+            save_file(tensors, beside, metadata={RECORD_KEY: record.model_dump_json()})
+    except SafetensorError as error:
+        raise ModelFileError(
+            f"{path}: the model could not be written ({error}). Is the disk full? "
+            "What was there before is untouched."
+        ) from error
+
+
+def load_model(path: Path) -> Model:
+    """The network on the CPU in evaluation mode, and its record.
+
+    Raises:
+        ModelFileError: no such file, damaged or foreign, of a newer version, or weights that do not fit the
+        record.
+    """
+    tensors, record = _read(path, weights=True)
+    network = _empty_network(record)
+    _check_fit(path, tensors, network)
+    network.load_state_dict(tensors, assign=True)
+    return Model(network.eval(), record)
+
+
+def read_record(path: Path) -> ModelRecord:
+    """The record alone; the weights are not read.
+
+    Raises:
+        ModelFileError: no such file, damaged or foreign, or of a newer version.
+    """
+    return _read(path, weights=False)[1]
+
+
+def is_model_file(path: Path) -> bool:
+    """Whether the file at least looks like safetensors: a length, then a JSON object."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as handle:
+        start = handle.read(9)
+    return len(start) == 9 and start[8:] == b"{" and int.from_bytes(start[:8], "little") < 1 << 30
+
+
+def migrate(
+    raw: dict[str, Any], migrations: Mapping[int, Migration] = MIGRATIONS, current: int = RECORD_VERSION
+) -> dict[str, Any]:
+    """A record of any earlier version in today's form.
+
+    Raises:
+        ModelFileError: the version is newer than `current`, or no version at all.
+    """
+    found = raw.get("version")
+    if not isinstance(found, int) or found < 1:
+        raise ModelFileError(f"the record has no valid version number (it says {found!r}).")
+    if found > current:
+        writer = raw.get("versions", {}).get("flexunet", "a newer one")
+        raise ModelFileError(
+            f"written by flexunet {writer} (record version {found}); this flexunet reads up to "
+            f"version {current}. Upgrade with: pip install --upgrade flexunet"
+        )
+    for step in range(found, current):
+        raw = {**migrations[step](raw), "version": step + 1}
+    return raw
+
+
+def _read(path: Path, *, weights: bool) -> tuple[dict[str, Tensor], ModelRecord]:
+    _refuse_what_is_not_safetensors(path)
+    try:
+        with safe_open(path, framework="pt") as handle:
+            record = _parse_record((handle.metadata() or {}).get(RECORD_KEY))
+            # Copies: what safetensors hands out is the file itself, mapped, which Windows could then not
+            # replace.
+            return {name: handle.get_tensor(name).clone() for name in handle.keys() if weights}, record  # noqa: SIM118
+    except SafetensorError as error:
+        raise ModelFileError(
+            f"{path}: damaged or incomplete model file ({error}). Copy or download it again."
+        ) from error
+    except ModelFileError as error:
+        raise ModelFileError(f"{path}: {error}") from error
+
+
+def _parse_record(text: str | None) -> ModelRecord:
+    if text is None:
+        raise ModelFileError(
+            "a safetensors file, but not of flexunet: it has no record of classes, bands and architecture."
+        )
+    try:
+        raw = json.loads(text)
+    except ValueError as error:
+        raise ModelFileError(f"the record is not valid JSON ({error}).") from error
+    if not isinstance(raw, dict):
+        raise ModelFileError("the record is not a JSON object.")
+    try:
+        return ModelRecord.model_validate_json(json.dumps(migrate(raw)))
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise ModelFileError(f"the record does not describe a model that is known here: {faults}") from error
+
+
+def _refuse_what_is_not_safetensors(path: Path) -> None:
+    if path.is_dir():
+        raise ModelFileError(f"{path} is a folder; name the model file in it, such as model.safetensors.")
+    if not path.is_file():
+        raise ModelFileError(f"{path}: there is no such model file.")
+    if is_model_file(path):
+        return
+    with path.open("rb") as handle:
+        start = handle.read(8)
+    if start.startswith(b"\x89HDF"):
+        cure = (
+            f"A Keras model: flexunet convert {path.name} --config train_eval_infer.config model.safetensors"
+        )
+    elif start[:2] in (b"PK", b"\x80\x02", b"\x80\x04"):
+        cure = "It looks like a pickled or zipped model (.pt, .pth, .keras), which flexunet does not open."
+    else:
+        cure = "The file may be damaged or empty."
+    raise ModelFileError(f"{path}: not a safetensors model file. {cure}")
+
+
+def _empty_network(record: ModelRecord) -> nn.Module:
+    with torch.device("meta"):
+        return build_network(record.model, len(record.bands), len(record.classes))
+
+
+def _check_fit(path: Path, tensors: Mapping[str, Tensor], network: nn.Module) -> None:
+    """Every tensor that the architecture has, of its shape, and no other; all misfits in one report."""
+    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    kinds = (
+        [f"{name} is missing" for name in expected if name not in found],
+        [f"{name} is not part of it" for name in found if name not in expected],
+        [
+            f"{name} has shape {found[name]}, expected {shape}"
+            for name, shape in expected.items()
+            if name in found and found[name] != shape
+        ],
+    )
+    if any(kinds):
+        lines = [f"  - {fault}" for kind in kinds for fault in _some(kind)]
+        raise ModelFileError(
+            f"{path}: the weights do not belong to the architecture in the record "
+            f"({type(network).__name__}):\n" + "\n".join(lines)
+        )
+
+
+def _some(faults: list[str], most: int = 4) -> list[str]:
+    return faults if len(faults) <= most else [*faults[:most], f"and {len(faults) - most} more"]
