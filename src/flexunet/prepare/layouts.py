@@ -36,7 +36,7 @@ def read_layout(src: Path) -> tuple[Item, ...]:
         held = ", ".join(sorted(path.name for path in src.iterdir())[:8]) or "nothing"
         raise DataError(
             f"{src} is not in a layout that prepare knows. Expected: landslide/image and landslide/mask with "
-            f"equal file names, and optionally non-landslide/image (the Bijie dataset's layout). Found: {held}."
+            f"equal file names, and optionally non-landslide/image (the layout of Bijie). Found: {held}."
         )
     items = _read_pairs(positives / "image", positives / "mask")
     if negatives is not None:
