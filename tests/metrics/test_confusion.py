@@ -1,4 +1,4 @@
-"""The confusion matrix agrees with an independent implementation, adds up, and is NaN about what is absent."""
+"""The confusion matrix agrees with an independent one, adds up, and is NaN about what is absent."""
 
 import numpy as np
 import pytest

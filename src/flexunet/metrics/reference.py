@@ -1,10 +1,10 @@
 """The reference system's own numbers, by its own definitions and under its own names.
 
-They are kept so that its users can compare; none of them is a class IoU or F1. Everywhere: `probabilities`
-is float (B, K, H, W) or (K, H, W), `labels` integer (B, H, W) or (H, W); y is the one-hot truth, p the
-probabilities. K = 1 is the reference's one-class form: p is the probability of class 1 and y says where class 1
-is. Pixels with IGNORE_INDEX are left out of both. Sources: the reference's `losses.py` and metrics; Keras 2 for
-cross-entropies and accuracies.
+They are kept so that its users can compare; none of them is a class IoU or F1. Everywhere:
+`probabilities` is float (B, K, H, W) or (K, H, W), `labels` integer (B, H, W) or (H, W); y is the one-hot
+truth, p the probabilities. K = 1 is the reference's one-class form: p is the probability of class 1 and y
+says where class 1 is. Pixels with IGNORE_INDEX are left out of both. Sources: the reference's `losses.py`
+and metrics; Keras 2 for cross-entropies and accuracies.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _KERAS_EPSILON = 1e-7
 
 
 def reference_dice_multiclass(probabilities: NDArray[Any], labels: NDArray[Any]) -> float:
-    """`dice_coef_multiclass`: mean over images of (2 sum(y p) + 1) / (sum y + sum p + 1), over classes too.
+    """`dice_coef_multiclass`: mean over images of (2 sum(yp) + 1) / (sum y + sum p + 1), over classes too.
 
-    Despite its name no Dice: with probabilities that add up to 1 it is the mean probability of the true class,
-    a soft pixel accuracy in which the background counts as much as any class.
+    Despite its name no Dice: with probabilities that add up to 1 it is the mean probability of the true
+    class, a soft pixel accuracy in which the background counts as much as any class.
     """
     truth, p, _ = _one_hot(probabilities, labels)
     axes = (1, 2, 3)
