@@ -2,6 +2,7 @@
 
 from .build import build_network, probabilities
 from .flexunet import FlexUNet
+from .keras_weights import KerasModel, load_keras_weights
 from .resunet import ResUNet
 
-__all__ = ["FlexUNet", "ResUNet", "build_network", "probabilities"]
+__all__ = ["FlexUNet", "KerasModel", "ResUNet", "build_network", "load_keras_weights", "probabilities"]

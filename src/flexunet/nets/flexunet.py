@@ -58,6 +58,7 @@ class FlexUNet(nn.Module):
 
         below_bridge = range(num_layers - 2, -1, -1)
         self.stride = 2 ** (num_layers - 1)
+        self.activation = activation
         self.encoder = nn.ModuleList(block(level, sources[level]) for level in range(num_layers))
         self.ups = nn.ModuleList(
             nn.ConvTranspose2d(filters[level + 1], filters[level], 2, stride=2) for level in below_bridge
