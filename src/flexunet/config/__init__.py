@@ -1,5 +1,6 @@
 """What a run is: schema, the native TOML, the reference's INI dialect."""
 
+from .convert import convert_config
 from .loading import Loaded, load_config, read_config
 from .schema import (
     AugmentConfig,
@@ -33,6 +34,7 @@ __all__ = [
     "ResUNetConfig",
     "SplitConfig",
     "TrainConfig",
+    "convert_config",
     "dump_toml",
     "load_config",
     "read_config",

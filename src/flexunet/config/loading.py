@@ -50,8 +50,16 @@ def read_config(path: Path | str, overrides: Sequence[str] = ()) -> Loaded:
     """
     path = Path(path)
     text, notes = _text(path)
+    return parse_config(text, path, overrides, notes)
+
+
+def parse_config(text: str, path: Path, overrides: Sequence[str] = (), notes: Sequence[str] = ()) -> Loaded:
+    """The config that a text says, as if it stood in the file `path`.
+
+    Raises:
+        ConfigError: everything wrong in the text and the overrides, in one report.
+    """
     draft = read_draft(text, path)
-    draft.notes[:0] = notes
     apply_overrides(draft, overrides)
     config = validate(draft)
     if draft.problems or config is None:
@@ -59,7 +67,7 @@ def read_config(path: Path | str, overrides: Sequence[str] = ()) -> Loaded:
         count = f"{len(problems)} problems" if len(problems) > 1 else "a problem"
         raise ConfigError(f"{path} has {count}:", problems)
     config = absolute(config, draft, working_folder())
-    return Loaded(config, tuple(dict.fromkeys(draft.notes)), path)
+    return Loaded(config, tuple(dict.fromkeys([*notes, *draft.notes])), path)
 
 
 def read_draft(text: str, path: Path) -> Draft:

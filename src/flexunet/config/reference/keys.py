@@ -27,7 +27,8 @@ KEYS: dict[str, dict[str, Kind]] = {
     "model": {
         "model": TEXT, "generator": FLAG, "image_width": WHOLE, "image_height": WHOLE,
         "image_channels": WHOLE, "num_classes": WHOLE, "input_normalize": FLAG, "activation": TEXT,
-        "normalization": FLAG, "base_filters": WHOLE, "base_kernels": Kind.PAIR, "num_layers": WHOLE, "dropout_rate": NUMBER,
+        "normalization": FLAG, "base_filters": WHOLE, "base_kernels": Kind.PAIR, "num_layers": WHOLE,
+        "dropout_rate": NUMBER,
         "dilation": Kind.PAIR, "final_activation": TEXT, "optimizer": TEXT, "learning_rate": NUMBER,
         "clipvalue": NUMBER, "loss": TEXT, "metrics": Kind.TEXTS,
     },

@@ -299,7 +299,8 @@ class _Translation:
         angles = values.get("augmentor", "angles", [90, 180, 270]) if self.rotates() else []
         self.put("augment.rotation", 0.0)
         if angles:
-            self.put("augment.angles", [float(angle) for angle in angles], "augmentor.angles")
+            # the reference's pool holds the picture as it is beside its turned variants
+            self.put("augment.angles", [0.0, *(float(angle) for angle in angles)], "augmentor.angles")
         shrinks = values.get("augmentor", "shrinks", [0.8])
         self.put("augment.scale", [min([1.0, *shrinks]), max([1.0, *shrinks])], "augmentor.shrinks")
         shears = values.get("augmentor", "shears", [])
