@@ -1,0 +1,169 @@
+"""The run folder: where every file of a run goes, and who wrote it.
+
+A run lists what it writes in `state/files.json` before it writes anything. Only what is listed there may ever
+be deleted, and only by `--overwrite`; a file in the way that no run wrote is an error.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..config.schema import OutputConfig
+from ..errors import OutputExistsError
+from ..files import write_text
+
+STOP_NAMES = ("STOP", "break_training")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of one run, in either layout."""
+
+    dir: Path
+    reference: bool
+    model: Path
+    last: Path
+    config: Path
+    log: Path
+    curves: Path
+    eval_dir: Path
+    history: Path
+    pictures: Path
+    tiled_pictures: Path
+
+    @classmethod
+    def of(cls, output: OutputConfig) -> RunFolder:
+        """The paths that `output` stands for."""
+        root = output.dir
+        if output.layout == "native":
+            return cls(
+                dir=root,
+                reference=False,
+                model=root / "model.safetensors",
+                last=root / "last.safetensors",
+                config=root / "config.toml",
+                log=root / "log.csv",
+                curves=root / "curves.png",
+                eval_dir=output.eval_dir or root / "eval",
+                history=root / "history.json",
+                pictures=output.epoch_pictures_dir or root / "epoch_pictures",
+                tiled_pictures=output.epoch_pictures_tiled_dir or root / "epoch_pictures_tiled",
+            )
+        models, eval_dir = output.model_dir or root / "models", output.eval_dir or root / "eval"
+        return cls(
+            dir=root,
+            reference=True,
+            model=models / "best_model.safetensors",
+            last=models / "last_model.safetensors",
+            config=models / "config.toml",
+            log=eval_dir / "log.csv",
+            curves=eval_dir / "curves.png",
+            eval_dir=eval_dir,
+            history=root / "history.json",
+            pictures=output.epoch_pictures_dir or root / "epoch_change_infer",
+            tiled_pictures=output.epoch_pictures_tiled_dir or root / "epoch_change_tiled_infer",
+        )
+
+    @property
+    def state(self) -> Path:
+        """Folder of the resumable state."""
+        return self.dir / "state"
+
+    @property
+    def manifest(self) -> Path:
+        """The list of what a run writes."""
+        return self.state / "files.json"
+
+    @property
+    def losses_csv(self) -> Path:
+        """`reference` layout: the losses of every epoch."""
+        return self.eval_dir / "train_losses.csv"
+
+    @property
+    def metrics_csv(self) -> Path:
+        """`reference` layout: the two configured log values of every epoch."""
+        return self.eval_dir / "train_metrics.csv"
+
+    def outputs(self, config_copy: str | None) -> tuple[Path, ...]:
+        """Every file a run writes under a fixed name, the state aside."""
+        common = (self.model, self.last, self.config, self.log, self.curves)
+        if not self.reference:
+            return common
+        charts = [self.losses_csv, self.metrics_csv]
+        charts += [path.with_suffix(".png") for path in charts]
+        copies = [self.config.parent / config_copy] if config_copy else []
+        return (*common, *charts, *copies, self.history)
+
+    def stop_file(self) -> Path | None:
+        """The file with which the user asks to stop after this epoch, if it is there."""
+        places = [self.dir / name for name in STOP_NAMES]
+        if self.reference:
+            places.append(Path.cwd() / "break_training")
+        return next((path for path in places if path.exists()), None)
+
+
+def check_folder(folder: RunFolder, config_copy: str | None, *, resume: bool, overwrite: bool) -> None:
+    """Refuse a folder that holds something this run may not touch; changes nothing.
+
+    Raises:
+        OutputExistsError: a run is there and neither `resume` nor `overwrite` is given, or a file that no run
+        wrote
+            has the name of an output.
+    """
+    ours = _written(folder)
+    if ours is None:
+        foreign = [path for path in folder.outputs(config_copy) if path.exists()]
+        if foreign:
+            names = ", ".join(str(path) for path in foreign)
+            raise OutputExistsError(
+                f"{names}: already there, and not from a run that can be continued or replaced. "
+                f"Move it away or choose another output.dir."
+            )
+        return
+    if not resume and not overwrite:
+        raise OutputExistsError(
+            f"{folder.dir}: a run is already here. Continue it with --resume, replace it with --overwrite, "
+            f"or choose another output.dir."
+        )
+    foreign = [path for path in folder.outputs(config_copy) if path.exists() and path not in ours]
+    if foreign:
+        raise OutputExistsError(f"{foreign[0]}: already there, and no run wrote it. Move it away.")
+
+
+def claim_folder(folder: RunFolder, config_copy: str | None, pictures: Sequence[str], *, fresh: bool) -> None:
+    """Make the folder ours: list what will be written; `fresh` first removes what an earlier run wrote."""
+    earlier = _written(folder) or set()
+    if fresh and earlier:
+        for path in earlier | set(_epoch_pictures(folder)) | set(_state_files(folder)):
+            path.unlink(missing_ok=True)
+    content = {
+        "files": sorted(str(path) for path in folder.outputs(config_copy)),
+        "epoch_pictures": sorted(pictures),
+    }
+    write_text(folder.manifest, json.dumps(content, indent=1))
+
+
+def _written(folder: RunFolder) -> set[Path] | None:
+    """The fixed files that the run in this folder lists; None where no run has been."""
+    try:
+        content = json.loads(folder.manifest.read_text(encoding="utf-8"))
+        return {Path(name) for name in content["files"]}
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise OutputExistsError(f"{folder.manifest}: damaged ({error}). Remove it by hand.") from error
+
+
+def _epoch_pictures(folder: RunFolder) -> list[Path]:
+    names = json.loads(folder.manifest.read_text(encoding="utf-8")).get("epoch_pictures", [])
+    ours = re.compile(r"Epoch_\d+_(" + "|".join(map(re.escape, names)) + r")") if names else None
+    places = [place for place in (folder.pictures, folder.tiled_pictures) if place.is_dir()]
+    return [path for place in places for path in place.iterdir() if ours and ours.fullmatch(path.name)]
+
+
+def _state_files(folder: RunFolder) -> list[Path]:
+    return list(folder.state.glob("state-*.safetensors"))

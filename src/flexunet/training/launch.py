@@ -1,0 +1,73 @@
+"""Starting the processes of a run, and bringing their outcome back."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TypeVar
+
+from lightning_fabric import Fabric
+from lightning_fabric.strategies.launchers.multiprocessing import _MultiProcessingLauncher
+from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
+
+from ..errors import FlexunetError, TrainingError
+
+JobT = TypeVar("JobT")
+ResultT = TypeVar("ResultT")
+
+
+def launch(fabric: Fabric, work: Callable[[Fabric, JobT], ResultT], job: JobT) -> ResultT:
+    """The result of `work(fabric, job)` of the first process, run in every process of the Fabric.
+
+    A known fault in a process comes back as the same error here; Ctrl-C and SIGTERM are passed on to the
+    processes.
+
+    Raises:
+        TrainingError: a process died.
+    """
+    if not isinstance(fabric.strategy.launcher, _MultiProcessingLauncher):
+        fabric.launch()
+        return work(fabric, job)
+    try:
+        with _signals_go_to_children():
+            outcome = fabric.launch(_guarded, work, job)  # type: ignore[arg-type]
+    except (ProcessExitedException, ProcessRaisedException) as error:
+        raise TrainingError(f"A training process was lost: {str(error).strip()}") from error
+    if isinstance(outcome, FlexunetError):
+        raise outcome
+    return outcome  # type: ignore[no-any-return]
+
+
+def _guarded(fabric: Fabric, work: Callable[[Fabric, JobT], ResultT], job: JobT) -> ResultT | FlexunetError:
+    """Known faults as values: an exception would cross the process border as a traceback in a string."""
+    try:
+        return work(fabric, job)
+    except FlexunetError as error:
+        return _portable(error)
+
+
+def _portable(error: FlexunetError) -> FlexunetError:
+    """The same kind of error with its message as only argument, so that it can be pickled."""
+    copy = type(error).__new__(type(error))
+    copy.args = (str(error),)
+    return copy
+
+
+@contextmanager
+def _signals_go_to_children() -> Iterator[None]:
+    def forward(number: int, frame: FrameType | None) -> None:
+        for child in multiprocessing.active_children():
+            if child.pid is not None:
+                os.kill(child.pid, number)
+
+    before = {number: signal.signal(number, forward) for number in (signal.SIGTERM,)}
+    before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

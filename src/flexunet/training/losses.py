@@ -1,0 +1,343 @@
+"""Losses on logits: float32, pixels with `IGNORE_INDEX` left out, the same number in one process or several.
+
+y is the one-hot truth, p the probability, a pixel's sum runs over all labelled pixels of the global batch. A
+sum that spans the batch is taken over every process before anything is divided, so splitting a batch changes
+nothing.
+
+A network with one output channel (sigmoid) is seen as two classes with logits (0, z), which are the same
+probabilities; the losses that carry the reference's names then use that one channel alone, as Keras does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..classes import IGNORE_INDEX
+from ..config.schema import LossTerm
+
+SMOOTH = 1.0
+KERAS_EPSILON = 1e-7
+FOCAL_GAMMA = 2.0
+TVERSKY_FALSE_POSITIVES, TVERSKY_FALSE_NEGATIVES = 0.3, 0.7
+SSIM_WINDOW, SSIM_SIGMA, SSIM_K1, SSIM_K2 = 11, 1.5, 0.01, 0.03
+
+
+class _SumOverProcesses(torch.autograd.Function):
+    """Sum of a tensor over all processes.
+
+    Every process goes on to compute the same loss from it, and data-parallel training averages the gradients,
+    so the gradient that comes back is multiplied by the number of processes.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        total = value.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return gradients[0] * dist.get_world_size()
+
+
+def across_processes(value: Tensor) -> Tensor:
+    """The sum of `value` over all processes, differentiable; `value` itself where there is only one."""
+    if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+        return _SumOverProcesses.apply(value)  # type: ignore[no-any-return, no-untyped-call]
+    return value
+
+
+class Scored:
+    """Logits and labels of one batch, and what several losses and metrics need of them, computed once.
+
+    logits: (B, K, H, W), or (B, 1, H, W) for a sigmoid; any float type, brought to float32 here
+    labels: int64 (B, H, W), 0 to K - 1 or `IGNORE_INDEX`
+    local: sums stay in this process
+    """
+
+    def __init__(self, logits: Tensor, labels: Tensor, *, local: bool = False) -> None:
+        logits = logits.float()
+        self.single = logits.shape[1] == 1
+        self.logits = torch.cat([torch.zeros_like(logits), logits], 1) if self.single else logits
+        self.labels = labels
+        self.num_classes = self.logits.shape[1]
+        self.local = local
+
+    def total(self, value: Tensor) -> Tensor:
+        """The sum of `value` over all processes, or `value` where only this process counts."""
+        return value if self.local else across_processes(value)
+
+    @cached_property
+    def valid(self) -> Tensor:
+        """float32 (B, H, W): 1 where the pixel counts."""
+        return (self.labels != IGNORE_INDEX).float()
+
+    @cached_property
+    def count(self) -> Tensor:
+        """Labelled pixels of the global batch."""
+        return self.total(self.valid.sum()).clamp_min(1)
+
+    @cached_property
+    def images(self) -> Tensor:
+        """Images of the global batch."""
+        return self.total(self.logits.new_tensor(float(len(self.labels))))
+
+    @cached_property
+    def probabilities(self) -> Tensor:
+        """(B, K, H, W), summing to 1 over K."""
+        return self.logits.softmax(1)
+
+    @cached_property
+    def log_likelihood(self) -> Tensor:
+        """(B, H, W): log probability of the true class, 0 at ignored pixels."""
+        return -F.cross_entropy(self.logits, self.labels, ignore_index=IGNORE_INDEX, reduction="none")
+
+    @cached_property
+    def truth(self) -> Tensor:
+        """float32 (B, K, H, W): one-hot labels, all zero at ignored pixels."""
+        classes = torch.arange(self.num_classes, device=self.labels.device)
+        return (self.labels[:, None] == classes[:, None, None]).float()
+
+    @cached_property
+    def channels(self) -> tuple[Tensor, Tensor]:
+        """y and p as the reference sees them, both 0 at ignored pixels: all classes, or the one
+        sigmoid channel.
+        """
+        y, p = self.truth, self.probabilities * self.valid[:, None]
+        return (y[:, 1:], p[:, 1:]) if self.single else (y, p)
+
+    def per_image(self, values: Tensor) -> Tensor:
+        """Mean over the images of the global batch of `values` (B,)."""
+        return self.total(values.sum()) / self.images
+
+
+Loss = Callable[[Scored, "Tensor | None"], Tensor]
+"""A loss: the scored batch and the class weights (K,) or None, to a scalar."""
+
+
+def categorical_crossentropy(scored: Scored, weights: Tensor | None = None) -> Tensor:
+    """Mean over pixels of -w log p(true class); with class weights w, divided by the sum of w.
+
+    Keras computes it from probabilities clipped to [1e-7, 1 - 1e-7]; from logits the same value needs no
+    clipping, and the two differ only where the true class has a probability below 1e-7 (there Keras has no
+    gradient, ours has).
+    """
+    if weights is None:
+        return -scored.total(scored.log_likelihood.sum()) / scored.count
+    of_pixel = weights[scored.labels.clamp_max(scored.num_classes - 1)] * scored.valid
+    total = scored.total(torch.stack([(-scored.log_likelihood * of_pixel).sum(), of_pixel.sum()]))
+    return total[0] / total[1].clamp_min(KERAS_EPSILON)
+
+
+def binary_crossentropy(scored: Scored, weights: Tensor | None = None) -> Tensor:
+    """Mean over pixels and channels of -(y log p + (1 - y) log(1 - p)): Keras' binary cross-entropy on its
+    output.
+
+    With one channel that is the usual sigmoid cross-entropy. log(1 - p) clips p to 1 - 1e-7 as Keras does.
+    """
+    if scored.single:
+        return categorical_crossentropy(scored, weights)
+    y, p = scored.channels
+    of_class = -torch.log1p(-p.clamp_max(1 - KERAS_EPSILON)) * (1 - y)
+    if weights is not None:
+        of_class = of_class * weights[:, None, None]
+    positive = scored.log_likelihood
+    if weights is not None:
+        positive = positive * weights[scored.labels.clamp_max(scored.num_classes - 1)]
+    elements = of_class.sum(1) * scored.valid - positive
+    return scored.total(elements.sum()) / (scored.count * scored.num_classes)
+
+
+def dice(scored: Scored, weights: Tensor | None = None) -> Tensor:
+    """1 - mean over foreground classes of (2 sum y p + 1) / (sum y + sum p + 1), sums over the whole global
+    batch.
+
+    Soft Dice (Milletari et al. 2016, V-Net, eq. 3, with plain sums in the denominator). A class absent from
+    the batch contributes 1 / (sum p + 1): predicting it costs. The background does not count: it would hide
+    the object.
+    """
+    y, p = scored.truth[:, 1:], scored.probabilities[:, 1:] * scored.valid[:, None]
+    sums = scored.total(torch.stack([(y * p).sum((0, 2, 3)), (y + p).sum((0, 2, 3))]))
+    return 1 - ((2 * sums[0] + SMOOTH) / (sums[1] + SMOOTH)).mean()
+
+
+def focal(scored: Scored, weights: Tensor | None = None) -> Tensor:
+    """Mean over pixels of -w (1 - p)^2 log p of the true class (Lin et al. 2017, eq. 5, gamma 2); w not
+    normalised.
+    """
+    likelihood = scored.log_likelihood
+    elements = -((1 - likelihood.exp()) ** FOCAL_GAMMA) * likelihood
+    if weights is not None:
+        elements = elements * weights[scored.labels.clamp_max(scored.num_classes - 1)]
+    return scored.total(elements.sum()) / scored.count
+
+
+def tversky(scored: Scored, weights: Tensor | None = None) -> Tensor:
+    """1 - mean over foreground classes of (TP + 1) / (TP + 0.3 FP + 0.7 FN + 1), soft sums over the global
+    batch.
+
+    Salehi et al. 2017, eq. 3, their best alpha and beta: a missed pixel costs more than a false one.
+    """
+    y, p = scored.truth[:, 1:], scored.probabilities[:, 1:] * scored.valid[:, None]
+    over = (0, 2, 3)
+    hit, predicted, true = scored.total(torch.stack([(y * p).sum(over), p.sum(over), y.sum(over)]))
+    false = TVERSKY_FALSE_POSITIVES * (predicted - hit) + TVERSKY_FALSE_NEGATIVES * (true - hit)
+    return 1 - ((hit + SMOOTH) / (hit + false + SMOOTH)).mean()
+
+
+def lovasz(scored: Scored, weights: Tensor | None = None) -> Tensor:
+    """Lovász-Softmax, mean over images of the mean over the foreground classes present in the image.
+
+    Berman et al. 2018, eq. 8 to 11 and algorithm 1. An image without any foreground counts the background
+    instead, so that false alarms cost; an image without labelled pixels counts 0.
+    """
+    losses = [_lovasz_of_image(scored.probabilities[i], scored.labels[i]) for i in range(len(scored.labels))]
+    return scored.per_image(torch.stack(losses))
+
+
+def _lovasz_of_image(probabilities: Tensor, labels: Tensor) -> Tensor:
+    keep = labels != IGNORE_INDEX
+    p, labels = probabilities[:, keep], labels[keep]
+    present = [c for c in range(1, len(p)) if bool((labels == c).any())] or [0]
+    if not len(labels):
+        return probabilities.sum() * 0
+    return torch.stack([_lovasz_of_class(p[c], (labels == c).float()) for c in present]).mean()
+
+
+def _lovasz_of_class(p: Tensor, y: Tensor) -> Tensor:
+    errors, order = torch.sort((y - p).abs(), descending=True)
+    y = y[order]
+    intersection = y.sum() - y.cumsum(0)
+    union = y.sum() + (1 - y).cumsum(0)
+    jaccard: Tensor = 1 - intersection / union
+    gradient = torch.cat([jaccard[:1], jaccard[1:] - jaccard[:-1]])
+    return (errors * gradient).sum()
+
+
+def dice_coef_of_images(scored: Scored) -> Tensor:
+    """(B,): the reference's `dice_coef_multiclass` of each image: (2 sum y p + 1) / (sum y + sum p + 1), all
+    classes.
+
+    Not a Dice: over all classes both sums of the denominator are the number of pixels, so it is the mean
+    probability of the true class. Computed for comparison.
+    """
+    if scored.single:
+        y, p = scored.channels
+        over = (1, 2, 3)
+        return (2 * (y * p).sum(over) + SMOOTH) / (y.sum(over) + p.sum(over) + SMOOTH)
+    hit = (scored.log_likelihood.exp() * scored.valid).sum((1, 2))
+    return (2 * hit + SMOOTH) / (2 * scored.valid.sum((1, 2)) + SMOOTH)
+
+
+def dice_loss_multiclass(scored: Scored, weights: Tensor | None = None) -> Tensor:
+    """The reference's: 1 - mean over images of (2 sum y p + 1) / (sum y + sum p + 1) over all classes
+    and pixels.
+    """
+    return 1 - scored.per_image(dice_coef_of_images(scored))
+
+
+def dice_loss(scored: Scored, weights: Tensor | None = None) -> Tensor:
+    """The reference's: 1 - (2 sum y p + 1) / (sum y + sum p + 1) over all classes of the whole batch."""
+    y, p = scored.channels
+    sums = scored.total(torch.stack([(y * p).sum(), (y + p).sum()]))
+    return 1 - (2 * sums[0] + SMOOTH) / (sums[1] + SMOOTH)
+
+
+def bce_dice_loss(scored: Scored, weights: Tensor | None = None) -> Tensor:
+    """The reference's: (binary cross-entropy + dice_loss) / 2."""
+    return (binary_crossentropy(scored, weights) + dice_loss(scored)) / 2
+
+
+def jacard_loss(scored: Scored, weights: Tensor | None = None) -> Tensor:
+    """The reference's, also named `iou_loss`: 1 - sum y p / sum (y + p - y p), all classes, whole batch,
+    unsmoothed.
+
+    A batch whose union is empty (no labelled pixel) counts as 1, where the reference has NaN.
+    """
+    y, p = scored.channels
+    sums = scored.total(torch.stack([(y * p).sum(), (y + p).sum()]))
+    return 1 - sums[0] / (sums[1] - sums[0]).clamp_min(KERAS_EPSILON)
+
+
+def bce_iou_loss(scored: Scored, weights: Tensor | None = None) -> Tensor:
+    """The reference's: (binary cross-entropy + iou_loss) / 2."""
+    return (binary_crossentropy(scored, weights) + jacard_loss(scored)) / 2
+
+
+def ssim_loss(scored: Scored, weights: Tensor | None = None) -> Tensor:
+    """The reference's: 1 - SSIM(y, p), peak value 1, mean over window positions, channels and images.
+
+    Wang et al. 2004, eq. 13, as `tf.image.ssim` has it: Gaussian window of 11 pixels and sigma 1.5, no
+    padding. Images smaller than the window use a window of their size. Ignored pixels are 0 in both.
+    """
+    y, p = scored.channels
+    channels, (height, width) = y.shape[1], y.shape[2:]
+    kernels = [_gaussian(min(SSIM_WINDOW, edge), y) for edge in (height, width)]
+
+    def blur(values: Tensor) -> Tensor:
+        for kernel, shape in zip(kernels, ((-1, 1), (1, -1)), strict=True):
+            weight = kernel.reshape(1, 1, *shape).expand(channels, 1, *kernel.reshape(shape).shape)
+            values = F.conv2d(values, weight, groups=channels)
+        return values
+
+    mean_y, mean_p = blur(y), blur(p)
+    c1, c2 = SSIM_K1**2, SSIM_K2**2
+    luminance = (2 * mean_y * mean_p + c1) / (mean_y**2 + mean_p**2 + c1)
+    covariance = 2 * (blur(y * p) - mean_y * mean_p) + c2
+    variances = blur(y * y + p * p) - mean_y**2 - mean_p**2 + c2
+    return 1 - scored.per_image((luminance * covariance / variances).mean((1, 2, 3)))
+
+
+def _gaussian(length: int, like: Tensor) -> Tensor:
+    offsets = torch.arange(length, device=like.device, dtype=like.dtype) - (length - 1) / 2
+    kernel = torch.exp(-(offsets**2) / (2 * SSIM_SIGMA**2))
+    return kernel / kernel.sum()
+
+
+def basnet_hybrid_loss(scored: Scored, weights: Tensor | None = None) -> Tensor:
+    """The reference's: (binary cross-entropy + ssim_loss + jacard_loss) / 3 (after Qin et al. 2019,
+    BASNet).
+    """
+    return (binary_crossentropy(scored, weights) + ssim_loss(scored) + jacard_loss(scored)) / 3
+
+
+LOSSES: dict[str, Loss] = {
+    "categorical_crossentropy": categorical_crossentropy,
+    "binary_crossentropy": binary_crossentropy,
+    "dice": dice,
+    "focal": focal,
+    "tversky": tversky,
+    "lovasz": lovasz,
+    "dice_loss_multiclass": dice_loss_multiclass,
+    "dice_loss": dice_loss,
+    "bce_dice_loss": bce_dice_loss,
+    "jacard_loss": jacard_loss,
+    "iou_loss": jacard_loss,
+    "bce_iou_loss": bce_iou_loss,
+    "ssim_loss": ssim_loss,
+    "basnet_hybrid_loss": basnet_hybrid_loss,
+}
+
+
+def weighted_sum(terms: Sequence[LossTerm], scored: Scored, weights: Tensor | None = None) -> Tensor:
+    """The configured sum of losses; class weights act on the cross-entropies and the focal loss."""
+    parts = [term.weight * LOSSES[term.name](scored, weights) for term in terms]
+    return parts[0] if len(parts) == 1 else torch.stack(parts).sum()
+
+
+def balanced_weights(pixels: Sequence[int]) -> tuple[float, ...]:
+    """Class weights from labelled pixels per class: total / (classes present x pixels of the class); absent:
+    1.
+
+    Every class then has the same share of the cross-entropy (King and Zeng 2001, scikit-learn's "balanced").
+    """
+    present = sum(count > 0 for count in pixels)
+    total = sum(pixels)
+    return tuple(total / (present * count) if count else 1.0 for count in pixels)

@@ -1,0 +1,64 @@
+"""The epoch pictures: what the network makes of the same few images after every epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from torch import nn
+
+from ..config.schema import Config
+from ..data import Pair
+from ..modelfile import ModelRecord
+from ..prediction import Predictor
+from ..raster import IMAGE_SUFFIXES, write_labels_png
+from .folder import RunFolder
+
+
+def choose_images(config: Config, fallback: Sequence[Pair]) -> list[Path]:
+    """The first N images (sorted by path) of the configured folder, else of the `fallback` split."""
+    train = config.train
+    if not train.epoch_pictures or not (train.epoch_pictures_whole or train.epoch_pictures_tiled):
+        return []
+    source = train.epoch_pictures_images
+    if source is not None and source.is_dir():
+        found = [path for path in source.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
+    else:
+        found = [pair.image for pair in fallback]
+    return sorted(found)[: train.epoch_pictures]
+
+
+def picture_names(images: Sequence[Path]) -> dict[Path, str]:
+    """The PNG name of each image, unique: a stem that occurs twice keeps its suffix, as in
+    `scene_tif.png`.
+    """
+    stems = [path.stem for path in images]
+    names: dict[Path, str] = {}
+    for path in images:
+        name = path.stem if stems.count(path.stem) == 1 else f"{path.stem}_{path.suffix.lstrip('.')}"
+        while f"{name}.png" in names.values():
+            name += "_"
+        names[path] = f"{name}.png"
+    return names
+
+
+def draw_pictures(
+    epoch: int,
+    network: nn.Module,
+    record: ModelRecord,
+    images: Sequence[Path],
+    folder: RunFolder,
+    config: Config,
+) -> None:
+    """Write `Epoch_<epoch>_<name>.png`, palette PNGs of the images' own size, whole and/or tiled."""
+    kinds: list[tuple[Path, Literal["whole", "tiled"]]] = []
+    if config.train.epoch_pictures_whole:
+        kinds.append((folder.pictures, "whole"))
+    if config.train.epoch_pictures_tiled:
+        kinds.append((folder.tiled_pictures, "tiled"))
+    predictor = Predictor(network, record)
+    for place, tiling in kinds:
+        for path, name in picture_names(images).items():
+            labels = predictor(path, tiling=tiling)
+            write_labels_png(place / f"Epoch_{epoch}_{name}", labels, record.classes.colours)

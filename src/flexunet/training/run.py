@@ -1,0 +1,366 @@
+"""A run from its config to its model file: what is checked, opened, probed, trained and left behind."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+
+from ..augment import Augmenter
+from ..bands import Bands
+from ..config import Config, DataConfig, dump_toml, read_config
+from ..data import Loader, PlainSampler, Store, band_statistics, open_store
+from ..errors import ConfigError, DataError, Problem
+from ..files import write_bytes, write_text
+from ..modelfile import InputRecord, ModelRecord, save_model
+from ..nets import build_network
+from ..views import draw_curves
+from . import pictures
+from .folder import RunFolder, check_folder, claim_folder
+from .hardware import Hardware, build_fabric, choose_hardware, set_threads
+from .interrupts import StopRequest
+from .launch import launch
+from .loop import Run, fit
+from .losses import balanced_weights
+from .optim import MovingAverage, build_optimizer
+from .probe import Estimate, measure
+from .reporter import Reporter
+from .runlog import write_curves, write_log, write_reference_files
+from .state import Progress, SavedState, load_state, readable_disk_errors, save_state
+
+log = logging.getLogger("flexunet")
+
+MAY_DIFFER = {
+    "train": {
+        "devices", "num_nodes", "accelerator", "threads", "num_workers", "checkpoint_minutes", "compile",
+        "channels_last", "patience",
+        "epoch_pictures", "epoch_pictures_images", "epoch_pictures_whole", "epoch_pictures_tiled",
+    },
+    "data": {"cache_dir"},
+}  # fmt: skip
+"""Keys that a continued run may change; the first line ones change no number on one CPU but with other
+threads.
+"""
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run leaves: its folder, the best model, the scores of the best epoch, and the log."""
+
+    dir: Path
+    model: Path
+    scores: dict[str, float | int | None]
+    rows: tuple[dict[str, float | int | None], ...]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run as it is handed to each process."""
+
+    config: Config
+    hardware: Hardware
+    folder: RunFolder
+    source: Path | None
+    """The config file the user wrote, copied into the reference layout."""
+    resume: bool
+    overwrite: bool
+    show: bool
+    notes: tuple[str, ...] = ()
+
+    @property
+    def config_copy(self) -> str | None:
+        """Name of the copy of the user's config in the reference layout."""
+        if self.source is None or not self.folder.reference or self.source.name == self.folder.config.name:
+            return None
+        return self.source.name
+
+
+def train(
+    config: Config,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    source: Path | None = None,
+    show: bool = False,
+) -> RunResult:
+    """Train as `config` says and leave a run folder with the model file.
+
+    resume: go on with the run in `config.output.dir`, from its last saved state; one that never got that far
+    starts. overwrite: replace the run in `config.output.dir`; files that no run wrote stay. source: the
+    config file, copied beside the model in the reference layout. show: a progress bar on a terminal's stderr,
+    one line a minute elsewhere; otherwise log records of "flexunet".
+
+    Raises:
+        ConfigError: the hardware or the saved run does not fit the config.
+        DataError: images or masks that cannot be used.
+        OutputExistsError: the run folder is in use.
+        TrainingError: a loss that is not finite, a full disk, a lost process.
+        Interrupted: Ctrl-C or SIGTERM; everything is saved.
+    """
+    folder = RunFolder.of(config.output)
+    hardware = choose_hardware(config.train.accelerator, config.train.precision)
+    job = Job(config, hardware, folder, source, resume, overwrite, show)
+    check_folder(folder, job.config_copy, resume=resume, overwrite=overwrite)
+    if resume and folder.config.exists():
+        job = replace(job, config=continued(config, folder.config))
+    return launch(build_fabric(job.config.train, hardware), run_process, job)
+
+
+def continued(config: Config, saved: Path) -> Config:
+    """The config to continue a run with: as given, with the number of epochs that a budget was turned into.
+
+    Raises:
+        ConfigError: settings differ from the run's that change its result.
+    """
+    earlier = read_config(saved).config
+    if config.train.budget_minutes is not None:
+        changes = {"epochs": earlier.train.epochs, "budget_minutes": None}
+        config = config.model_copy(update={"train": config.train.model_copy(update=changes)})
+    before, now = earlier.model_dump(mode="json"), config.model_dump(mode="json")
+    free = {name: set(keys) for name, keys in MAY_DIFFER.items()}
+    if config.train.schedule in ("constant", "plateau"):
+        free["train"].add("epochs")
+    problems = [
+        Problem(f"{now[section][key]!r} now, {value!r} in the run.", where=f"{section}.{key}")
+        for section in ("data", "model", "train", "augment")
+        for key, value in before[section].items()
+        if key not in free.get(section, ()) and now[section].get(key) != value
+    ]
+    if problems:
+        raise ConfigError(
+            f"The run in {config.output.dir} was started with other settings. Undo the changes or train anew "
+            f"with --overwrite or another output.dir:",
+            problems,
+        )
+    return config
+
+
+def run_process(fabric: Fabric, job: Job) -> RunResult:
+    """The run as each of its processes sees it."""
+    with StopRequest() as stop:
+        return _run(fabric, job, stop)
+
+
+def _run(fabric: Fabric, job: Job, stop: StopRequest) -> RunResult:
+    config, folder = job.config, job.folder
+    show = job.show and fabric.is_global_zero
+    reporter = Reporter(show=show)
+    threads = set_threads(config.train, fabric.world_size // config.train.num_nodes, job.hardware.accelerator)
+    if fabric.is_global_zero:
+        reporter.line(f"Computing on {fabric.world_size} x {job.hardware}, {threads} CPU threads.")
+
+    # Data: the first process fills the cache, the others find it filled
+    with fabric.rank_zero_first():
+        store = open_store(config.data, "train")
+        valid_store = open_store(config.data, "valid") if has_validation(config.data) else None
+        bands = band_statistics(store, config.data)
+    if valid_store is None and fabric.is_global_zero:
+        reporter.warn(
+            "no validation split: the weights of the last epoch are kept as the model, early stopping is off."
+        )
+    batches, validation = build_loaders(config, bands, store, valid_store, fabric)
+    weights = class_weights(config, store, fabric.device)
+    pictured = pictures.choose_images(config, (valid_store or store).pairs)
+
+    # Network: the seed decides its weights
+    def build() -> nn.Module:
+        torch.manual_seed(config.train.seed)
+        network = build_network(config.model, len(bands), len(config.data.classes))
+        layout = torch.channels_last if config.train.channels_last else torch.contiguous_format
+        return network.to(fabric.device).to(memory_format=layout)  # type: ignore[call-overload,no-any-return]
+
+    # Probe, and the number of epochs if a budget decides it
+    saved = load_state(folder.state) if job.resume else None
+    estimate: Estimate | None = None
+    budget = config.train.budget_minutes
+    if saved is None:
+        estimate = measure(
+            build, batches, validation, config.train, weights, fabric, predicted_images=len(pictured)
+        )
+        if budget is not None:
+            epochs = int(fabric.broadcast(estimate.epochs_within(budget)))
+            chosen = config.train.model_copy(update={"epochs": epochs, "budget_minutes": None})
+            config = config.model_copy(update={"train": chosen})
+        if fabric.is_global_zero:
+            reporter.line(estimate.describe(config.train.epochs))
+    if fabric.is_global_zero:
+        _prepare_folder(job, config, [*pictures.picture_names(pictured).values()], fresh=saved is None)
+
+    # Everything the loop needs
+    network = build()
+    optimizer = build_optimizer(network, config.train)
+    average = MovingAverage(network, config.train.ema) if config.train.ema else None
+    progress = _restore(saved, store, network, optimizer, average)
+    if fabric.world_size > 1 and fabric.device.type == "cuda":
+        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+    module = cast(nn.Module, torch.compile(network)) if config.train.compile else network
+    wrapped, wrapped_optimizer = fabric.setup(module, optimizer)
+    if progress.scaler:
+        fabric.strategy.precision.load_state_dict(dict(progress.scaler))
+    identity = {"fingerprint": store.fingerprint}
+    record = ModelRecord(
+        model=config.model,
+        classes=config.data.class_table(),
+        bands=bands,
+        data=InputRecord.of(config.data),
+        predict=config.predict,
+        training=_training_record(config, job, fabric, store, budget),
+        fingerprint=store.fingerprint,
+    )
+
+    def save() -> None:
+        if fabric.is_global_zero:
+            progress.scaler = dict(fabric.strategy.precision.state_dict())
+            save_state(
+                folder.state, progress, network, optimizer, average.network if average else None, identity
+            )
+
+    def epoch_done(run: Run, best: bool) -> None:
+        _write_epoch(run, best, record, job, config, pictured)
+
+    def stop_file() -> bool:
+        path = folder.stop_file()
+        if path is not None:
+            path.unlink(missing_ok=True)
+        return path is not None
+
+    run = Run(
+        train=config.train,
+        classes=record.classes,
+        fabric=fabric,
+        raw=network,
+        network=wrapped,
+        optimizer=wrapped_optimizer,
+        average=average,
+        batches=batches,
+        validation=validation,
+        weights=weights,
+        progress=progress,
+        save_state=save,
+        epoch_done=epoch_done,
+        stop_file=stop_file,
+        reporter=reporter,
+        stop=stop,
+        how_to_resume=f"flexunet train {job.source or folder.config} --resume",
+    )
+    with reporter.started(batches.steps_per_epoch * config.train.epochs, _batches_done(run)):
+        fit(run)
+    scores = _best_row(progress)
+    return RunResult(folder.dir, folder.model, scores, tuple(progress.rows))
+
+
+def has_validation(data: DataConfig) -> bool:
+    """Whether the config names a validation split or the data root holds one."""
+    if data.valid is not None:
+        return True
+    names = ("valid", "val", "validation")
+    return data.root is not None and any((data.root / name).is_dir() for name in names)
+
+
+def build_loaders(
+    config: Config, bands: Bands, store: Store, valid_store: Store | None, fabric: Fabric
+) -> tuple[Loader, Loader | None]:
+    """Batches of the training split, augmented and shuffled, and of the validation split, plain and in
+    order.
+    """
+    data, train = config.data, config.train
+    plain = PlainSampler(bands, data.size, data.sizing)
+    sampler = Augmenter(config.augment, bands, data.size, data.sizing) if config.augment.enabled else plain
+    place = {"rank": fabric.global_rank, "world_size": fabric.world_size}
+    common: dict[str, Any] = {"seed": train.seed, "num_workers": train.num_workers, **place}
+    steps = train.steps_per_epoch and train.steps_per_epoch * train.accumulate
+    batches = Loader(
+        store, sampler, batch_size=train.batch_size, shuffle=True, steps_per_epoch=steps, **common
+    )
+    if valid_store is None:
+        return batches, None
+    return batches, Loader(valid_store, plain, batch_size=train.batch_size, shuffle=False, **common)
+
+
+def class_weights(config: Config, store: Store, device: torch.device) -> torch.Tensor | None:
+    """The configured class weights, float32 (K,); `auto` counts the training labels."""
+    weights = config.train.class_weights
+    if weights == "none":
+        return None
+    if weights == "auto":
+        counts = np.zeros(256, np.int64)
+        for index in range(len(store)):
+            counts += np.bincount(np.asarray(store.labels(index)).ravel(), minlength=256)
+        weights = balanced_weights(counts[: len(config.data.classes)].tolist())
+    return torch.tensor(weights, dtype=torch.float32, device=device)
+
+
+def _restore(
+    saved: SavedState | None,
+    store: Store,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: MovingAverage | None,
+) -> Progress:
+    if saved is None:
+        return Progress()
+    if saved.identity.get("fingerprint") != store.fingerprint:
+        raise DataError(
+            "The training images or masks have changed since the run was started; it cannot be continued. "
+            "Put them back, or train anew with --overwrite."
+        )
+    saved.restore(network, optimizer, average.network if average else None)
+    return saved.progress
+
+
+def _prepare_folder(job: Job, config: Config, picture_names: list[str], *, fresh: bool) -> None:
+    """Claim the folder and write down what the run is."""
+    folder = job.folder
+    with readable_disk_errors(folder.dir):
+        claim_folder(folder, job.config_copy, picture_names, fresh=fresh)
+        write_text(folder.config, dump_toml(config))
+        if job.config_copy is not None and job.source is not None:
+            write_bytes(folder.config.parent / job.config_copy, job.source.read_bytes())
+
+
+def _write_epoch(
+    run: Run, best: bool, record: ModelRecord, job: Job, config: Config, pictured: list[Path]
+) -> None:
+    """Models, log, curves and pictures after an epoch."""
+    folder, rows = job.folder, run.progress.rows
+    scores = {"valid": rows[-1]} if run.validation is not None else {}
+    training = {**record.training, "epoch": run.progress.epoch, "step": run.progress.step}
+    record = record.model_copy(update={"scores": scores, "training": training})
+    with readable_disk_errors(folder.dir):
+        save_model(folder.last, run.result, record)
+        if best:
+            save_model(folder.model, run.result, record)
+        write_log(folder.log, run.classes, rows)
+        write_curves(folder.curves, rows, draw_curves, f"{folder.dir.name}: training")
+        if folder.reference:
+            write_reference_files(folder, rows, config.output.metrics, draw_curves)
+        if pictured:
+            pictures.draw_pictures(run.progress.epoch, run.result, record, pictured, folder, config)
+
+
+def _training_record(
+    config: Config, job: Job, fabric: Fabric, store: Store, budget: float | None
+) -> dict[str, Any]:
+    return {
+        "config": {name: getattr(config, name).model_dump(mode="json") for name in ("train", "augment")},
+        "images": len(store),
+        "processes": fabric.world_size,
+        "accelerator": job.hardware.accelerator,
+        "precision": job.hardware.precision,
+        "budget_minutes": budget,
+    }
+
+
+def _batches_done(run: Run) -> int:
+    return run.progress.epoch * run.batches.steps_per_epoch + run.progress.batch
+
+
+def _best_row(progress: Progress) -> dict[str, float | int | None]:
+    rows = {row["epoch"]: row for row in progress.rows}
+    return rows.get(progress.best.epoch) or (progress.rows[-1] if progress.rows else {})

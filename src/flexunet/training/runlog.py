@@ -1,0 +1,93 @@
+"""What a run leaves to read: `log.csv`, the curves, and the reference's files in the reference's forms."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..classes import Classes
+from ..files import write_text
+from .folder import RunFolder
+from .state import Row
+
+Draw = Callable[[Mapping[str, Sequence[float]], Path, str], Any]
+"""Draws curves: (columns, path of the PNG, title)."""
+
+
+def columns(classes: Classes) -> list[str]:
+    """Columns of `log.csv`."""
+    per_class = [f"val_{what}_{name}" for what in ("iou", "f1") for name in classes.names]
+    return [
+        "epoch", "step", "loss", "val_loss", "pixel_accuracy", "val_pixel_accuracy",
+        "dice_coef_multiclass", "val_dice_coef_multiclass", "val_iou", "val_f1", *per_class,
+        "learning_rate", "seconds", "images_per_second",
+    ]  # fmt: skip
+
+
+def write_log(path: Path, classes: Classes, rows: Sequence[Row]) -> None:
+    """Write `log.csv`: one row an epoch (counted from 1), full precision, an empty cell where nothing
+    was measured.
+    """
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, columns(classes), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: "" if _missing(value) else value for name, value in row.items()})
+    write_text(path, buffer.getvalue())
+
+
+def write_curves(path: Path, rows: Sequence[Row], draw: Draw, title: str) -> None:
+    """Draw losses and scores of every epoch."""
+    names = ("loss", "val_loss", "val_iou", "val_f1", "learning_rate")
+    draw(_series(rows, names), path, title)
+
+
+def write_reference_files(folder: RunFolder, rows: Sequence[Row], metrics: Sequence[str], draw: Draw) -> None:
+    """Write eval/train_losses, eval/train_metrics (CSV and PNG) and history.json as the reference names them.
+
+    The forms: losses `epoch, loss, val_loss`, metrics `epoch,<name>,<name>,` with a trailing comma; rows
+    `e, value, value` with e from 0 and 4 decimals; a name that is not in the log is written 0. history.json
+    is real JSON, where the reference writes the text of a Python dictionary.
+    """
+    names = {"train_losses": ("loss", "val_loss"), "train_metrics": tuple(metrics)}
+    headers = {"train_losses": "epoch, loss, val_loss", "train_metrics": f"epoch,{','.join(metrics)},"}
+    for kind, wanted in names.items():
+        lines = [headers[kind]]
+        for row in rows:
+            values = [_log_value(row, name) for name in wanted]
+            lines.append(", ".join([str(int(row["epoch"] or 1) - 1), *(f"{value:.4f}" for value in values)]))
+        path = folder.eval_dir / f"{kind}.csv"
+        write_text(path, "\n".join(lines) + "\n")
+        draw(_series(rows, wanted), path.with_suffix(".png"), kind)
+    write_text(folder.history, json.dumps(history(rows), indent=1) + "\n")
+
+
+def history(rows: Sequence[Row]) -> dict[str, list[float]]:
+    """The log as Keras' history: a list an epoch under each name; `lr` is the learning rate."""
+    skip = ("epoch", "step", "seconds", "images_per_second")
+    names = [name for name in (rows[0] if rows else {}) if name not in skip]
+    table = {name: [_log_value(row, name) for row in rows] for name in names}
+    return {"lr" if name == "learning_rate" else name: values for name, values in table.items()}
+
+
+def _log_value(row: Row, name: str) -> float:
+    value = row.get({"accuracy": "pixel_accuracy", "val_accuracy": "val_pixel_accuracy"}.get(name, name))
+    return 0.0 if value is None or _missing(value) else float(value)
+
+
+def _series(rows: Sequence[Row], names: Sequence[str]) -> dict[str, list[float]]:
+    series = {name: [_number(row.get(name)) for row in rows] for name in names}
+    return {name: values for name, values in series.items() if not all(map(math.isnan, values))}
+
+
+def _number(value: float | int | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _missing(value: float | int | None) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
