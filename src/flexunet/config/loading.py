@@ -9,10 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ConfigError, Problem
+from .describe import fields_at
 from .draft import Draft
 from .native import read_native
 from .overrides import apply_overrides, working_folder
 from .paths import absolute
+from .reference import read_reference
+from .reference.keys import KEYS as REFERENCE_KEYS
+from .reference.keys import WITHOUT_EFFECT
 from .schema import Config
 from .validate import validate
 
@@ -73,8 +77,6 @@ def parse_config(text: str, path: Path, overrides: Sequence[str] = (), notes: Se
 def read_draft(text: str, path: Path) -> Draft:
     """The text of a config, read by the reader of its dialect."""
     if is_reference(text, path.suffix):
-        from .reference import read_reference
-
         return read_reference(text, path)
     return read_native(text, path)
 
@@ -100,37 +102,29 @@ def _text(path: Path) -> tuple[str, list[str]]:
     raise AssertionError("latin-1 reads everything")
 
 
-_SECTION = re.compile(r"^\s*\[([^\[\]]+)\]")
-_KEY = re.compile(r"^\s*([A-Za-z_]\w*)\s*[=:]\s*(.*)$")
-_REFERENCE_SECTIONS = {
-    "dataset", "debug", "valid", "test", "eval", "infer", "tiledinfer", "image", "mask", "generator",
-    "augmentor", "segmentation", "deformation", "distortion", "sharpening", "brightening", "barrdistortion",
-    "pincdistortion", "infer3d",
-}  # fmt: skip
-_REFERENCE_KEYS = {
-    "model", "generator", "image_width", "image_height", "image_channels", "num_classes", "input_normalize",
-    "clipvalue", "images_dir", "masks_dir", "image_datapath", "mask_datapath", "learning_rate_reducer",
-    "epoch_change_infer", "rgb_map", "show_summary", "create_backup",
-}  # fmt: skip
+_SECTION = re.compile(r"\s*\[{1,2}([^\[\]]+)\]")
+_KEY = re.compile(r"\s*([A-Za-z_]\w*)\s*[=:]\s*(.*)$")
+_PYTHON = re.compile(r"(True|False|None)\b|\(|\{\s*\(")
+_SUFFIXES = {".toml": -3, ".config": 1, ".ini": 1, ".cfg": 1, ".conf": 1}
 
 
 def is_reference(text: str, suffix: str) -> bool:
-    """Whether a text is the reference's INI: by sections, keys and spelling; the suffix breaks a tie."""
-    score = 0
+    """Whether a text is the reference's INI and not TOML, by its sections, keys and spelling.
+
+    The file's suffix has a say where little is written.
+    """
+    score, section = _SUFFIXES.get(suffix.lower(), 0), ""
     for line in text.splitlines():
         if line.lstrip().startswith(";"):
             score += 1
-        elif line.lstrip().startswith("[["):
-            score -= 2
         elif found := _SECTION.match(line):
-            name = found.group(1).strip().split(".")[0]
-            score += 2 if name in _REFERENCE_SECTIONS else 0
-            score -= 2 if name in Config.model_fields and name not in ("model", "train") else 0
+            section = found.group(1).strip().split(".")[0]
+            score += (section in REFERENCE_KEYS) - (section in Config.model_fields)
+            score -= line.lstrip().startswith("[[")
         elif found := _KEY.match(line):
             key, value = found.group(1).lower(), found.group(2)
-            score += 2 if key in _REFERENCE_KEYS else 0
-            score += 1 if re.match(r"(True|False|None|\()", value) else 0
-            score -= 1 if re.match(r"(true|false)\b", value) else 0
-    if score == 0:
-        return suffix.lower() in (".config", ".ini", ".cfg", ".conf")
+            there = key in REFERENCE_KEYS.get(section, {}) or key in WITHOUT_EFFECT.get(section, ())
+            score += there - bool(fields_at((section, key)))
+            score += _PYTHON.match(value) is not None
+            score -= re.match(r"(true|false)\b", value) is not None
     return score > 0

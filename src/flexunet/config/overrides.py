@@ -10,6 +10,8 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
+from pydantic import BaseModel
+
 from ..errors import Problem
 from .describe import allows, fields_at, models_in
 from .draft import Draft, KeyPath, Place
@@ -61,9 +63,11 @@ def _listed(value: object, text: str) -> Any:
 
 def _put(draft: Draft, key_path: KeyPath, value: Any, override: str) -> None:
     holder: Any = draft.tree
-    for part in key_path[:-1]:
+    for number, part in enumerate(key_path[:-1]):
         if isinstance(holder, dict):
-            holder = holder.setdefault(str(part), {})
+            is_list = isinstance(key_path[number + 1], int)
+            missing = _default_list(key_path[: number + 1]) if is_list else {}
+            holder = holder.setdefault(str(part), missing)
         elif isinstance(holder, list) and isinstance(part, int) and part < len(holder):
             holder = holder[part]
         else:
@@ -84,6 +88,13 @@ def _put(draft: Draft, key_path: KeyPath, value: Any, override: str) -> None:
         del draft.places[path]
     draft.places[key_path] = Place(None, f"--set {override}")
     draft.from_command_line.add(key_path)
+
+
+def _default_list(key_path: KeyPath) -> list[Any]:
+    """The list that a key stands for when it is left out, to change one item of it."""
+    default = next((field.default for field in fields_at(key_path)), ())
+    items = default if isinstance(default, tuple) else ()
+    return [item.model_dump(mode="json") if isinstance(item, BaseModel) else item for item in items]
 
 
 def _default_is_none(key_path: KeyPath) -> bool:

@@ -36,11 +36,25 @@ def validate(draft: Draft) -> Config | None:
 
 
 def _prepared(draft: Draft) -> Tree:
-    """The tree as the schema wants it: `architecture` filled in, `"none"` for what is switched off."""
+    """The tree as the schema wants it: short forms written out, `architecture` filled in."""
     tree: Tree = _without_none(draft.tree, ())
     if isinstance(tree.get("model"), dict):
         tree["model"] = {"architecture": _DEFAULT_ARCHITECTURE, **tree["model"]}
+    if isinstance(tree.get("train"), dict) and "loss" in tree["train"]:
+        terms = _as_list(tree["train"]["loss"])
+        if isinstance(terms, list):
+            terms = [{"name": term} if isinstance(term, str) else term for term in terms]
+        tree["train"]["loss"] = terms
+    data = tree.get("data")
+    for split in data.values() if isinstance(data, dict) else ():
+        if isinstance(split, dict):
+            split.update({key: _as_list(value) for key, value in split.items()})
     return tree
+
+
+def _as_list(value: Any) -> Any:
+    """One folder or loss stands for a list of one."""
+    return [value] if isinstance(value, (str, dict)) else value
 
 
 def _without_none(value: Any, key_path: KeyPath) -> Any:
@@ -56,7 +70,7 @@ def _without_none(value: Any, key_path: KeyPath) -> Any:
 
 def _no_json(value: Any) -> Any:
     if isinstance(value, (date, datetime, time)):
-        return {"a date or time": str(value)}  # fits no field, so it is reported as what it is
+        return {"date": str(value)}  # fits no field, so it is reported as what it is
     raise ValueError(f"{value!r} is no value of a config")
 
 
@@ -107,8 +121,8 @@ def _value_at(tree: Tree, key_path: KeyPath) -> Any:
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, dict) and set(value) == {"a date or time"}:
-        return str(value["a date or time"])
+    if isinstance(value, (date, datetime, time)):
+        return str(value)
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
