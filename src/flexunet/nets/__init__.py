@@ -3,6 +3,21 @@
 from .build import build_network, probabilities
 from .flexunet import FlexUNet
 from .keras_weights import KerasModel, load_keras_weights
+from .layers import LayerRow, Stage, layer_table, stages
+from .memory import MemoryEstimate, memory_estimate
 from .resunet import ResUNet
 
-__all__ = ["FlexUNet", "KerasModel", "ResUNet", "build_network", "load_keras_weights", "probabilities"]
+__all__ = [
+    "FlexUNet",
+    "KerasModel",
+    "LayerRow",
+    "MemoryEstimate",
+    "ResUNet",
+    "Stage",
+    "build_network",
+    "layer_table",
+    "load_keras_weights",
+    "memory_estimate",
+    "probabilities",
+    "stages",
+]

@@ -60,6 +60,7 @@ class FlexUNet(nn.Module):
         self.stride = 2 ** (num_layers - 1)
         self.activation = activation
         self.encoder = nn.ModuleList(block(level, sources[level]) for level in range(num_layers))
+        self.pool = nn.MaxPool2d(2)
         self.ups = nn.ModuleList(
             nn.ConvTranspose2d(filters[level + 1], filters[level], 2, stride=2) for level in below_bridge
         )
@@ -85,7 +86,7 @@ class FlexUNet(nn.Module):
         for level, block in enumerate(self.encoder):
             if level:
                 skips.append(x)
-                x = F.max_pool2d(x, 2)
+                x = self.pool(x)
             x = block(x)
         for up, block in zip(self.ups, self.decoder, strict=True):
             x = block(torch.cat([up(x), skips.pop()], dim=1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -47,8 +48,10 @@ class ResUNet(nn.Module):
             )
             for source, width in zip(widths[:0:-1], widths[-2::-1], strict=True)
         )
+        self.upsample = UpsampleTo("nearest")
         self.dropout = nn.Dropout2d(dropout_rate) if dropout_rate else nn.Identity()
         self.head = nn.Conv2d(widths[0], num_classes, 3, padding=1)
+        self.enlarge = UpsampleTo("bilinear")
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W) to logits (B, K, H, W)."""
@@ -59,9 +62,21 @@ class ResUNet(nn.Module):
             x = level(x)
         for level in self.decoder:
             skip = skips.pop()
-            x = level(torch.cat([F.interpolate(x, size=skip.shape[-2:], mode="nearest"), skip], dim=1))
-        logits = self.head(self.dropout(x))
-        return F.interpolate(logits, size=images.shape[-2:], mode="bilinear", align_corners=False)
+            x = level(torch.cat([self.upsample(x, skip), skip], dim=1))
+        logits: Tensor = self.enlarge(self.head(self.dropout(x)), images)
+        return logits
+
+
+class UpsampleTo(nn.Module):
+    """Brings a map to the height and width of another: (B, C, h, w), (B, K, H, W) to (B, C, H, W)."""
+
+    def __init__(self, mode: Literal["nearest", "bilinear"]) -> None:
+        super().__init__()
+        self.mode = mode
+
+    def forward(self, x: Tensor, other: Tensor) -> Tensor:
+        """Resample `x`; only the size of `other` counts."""
+        return F.interpolate(x, size=other.shape[-2:], mode=self.mode)
 
 
 class ConvNorm(nn.Module):

@@ -1,94 +1,22 @@
-"""model.safetensors: the weights, and beside them everything that is needed to use them anywhere.
-
-The record is JSON text under one key of the safetensors metadata. Nothing in the file can run code.
-"""
+"""Writing and reading the file."""
 
 from __future__ import annotations
 
-import json
-import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from .bands import Bands
-from .classes import Classes
-from .config.schema import DataConfig, ModelConfig, PredictConfig
-from .errors import ModelFileError
-from .files import whole_file
-from .nets import build_network
+from ..errors import ModelFileError
+from ..files import whole_file
+from ..nets import build_network
+from .record import ModelRecord, parse_record
 
 RECORD_KEY = "flexunet"
-RECORD_VERSION = 1
-
-Migration = Callable[[dict[str, Any]], dict[str, Any]]
-MIGRATIONS: dict[int, Migration] = {}
-"""What turns a record of version n into one of version n + 1."""
-
-
-def _versions() -> dict[str, str]:
-    names = ("flexunet", "torch", "numpy", "safetensors")
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-class InputRecord(BaseModel):
-    """How a picture becomes the network's input; the fields of `[data]` that prediction needs."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
-
-    size: tuple[int, int]
-    """Height and width in training."""
-    sizing: Literal["resize", "fit", "crop"] = "resize"
-    channels: int | None = None
-    bands: tuple[int, ...] | None = None
-    """Bands of the file that are used, counted from 1; None: all."""
-    nodata: float | None = None
-    alpha: Literal["nodata", "ignore"] = "nodata"
-    exif_orientation: Literal["apply", "ignore"] = "apply"
-
-    @classmethod
-    def of(cls, data: DataConfig) -> InputRecord:
-        """The part of `[data]` that goes into the file."""
-        return cls(**{name: getattr(data, name) for name in cls.model_fields})
-
-
-class ModelRecord(BaseModel):
-    """Everything the weights do not say."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", ser_json_inf_nan="strings", protected_namespaces=()
-    )
-
-    version: int = RECORD_VERSION
-    model: ModelConfig
-    classes: Classes
-    bands: Bands
-    data: InputRecord
-    predict: PredictConfig = PredictConfig()
-    """Defaults of prediction; folders are not kept."""
-    training: dict[str, Any] = Field(default_factory=dict)
-    """How the weights came about: epochs, seed, loss and so on, JSON values."""
-    scores: dict[str, Any] = Field(default_factory=dict)
-    """Scores by split, JSON values."""
-    versions: dict[str, str] = Field(default_factory=_versions)
-    """Software that wrote the file."""
-    fingerprint: str | None = None
-    """Of the training data."""
-    created: str = Field(default_factory=_now)
-    """Date and time in UTC, ISO 8601."""
 
 
 @dataclass(frozen=True)
@@ -151,33 +79,11 @@ def is_model_file(path: Path) -> bool:
     return len(start) == 9 and start[8:] == b"{" and int.from_bytes(start[:8], "little") < 1 << 30
 
 
-def migrate(
-    raw: dict[str, Any], migrations: Mapping[int, Migration] = MIGRATIONS, current: int = RECORD_VERSION
-) -> dict[str, Any]:
-    """A record of any earlier version in today's form.
-
-    Raises:
-        ModelFileError: the version is newer than `current`, or no version at all.
-    """
-    found = raw.get("version")
-    if not isinstance(found, int) or found < 1:
-        raise ModelFileError(f"the record has no valid version number (it says {found!r}).")
-    if found > current:
-        writer = raw.get("versions", {}).get("flexunet", "a newer one")
-        raise ModelFileError(
-            f"written by flexunet {writer} (record version {found}); this flexunet reads up to "
-            f"version {current}. Upgrade with: pip install --upgrade flexunet"
-        )
-    for step in range(found, current):
-        raw = {**migrations[step](raw), "version": step + 1}
-    return raw
-
-
 def _read(path: Path, *, weights: bool) -> tuple[dict[str, Tensor], ModelRecord]:
     _refuse_what_is_not_safetensors(path)
     try:
         with safe_open(path, framework="pt") as handle:
-            record = _parse_record((handle.metadata() or {}).get(RECORD_KEY))
+            record = parse_record((handle.metadata() or {}).get(RECORD_KEY))
             # Copies: what safetensors hands out is the file itself, mapped, which Windows could then not
             # replace.
             return {name: handle.get_tensor(name).clone() for name in handle.keys() if weights}, record  # noqa: SIM118
@@ -187,24 +93,6 @@ def _read(path: Path, *, weights: bool) -> tuple[dict[str, Tensor], ModelRecord]
         ) from error
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from error
-
-
-def _parse_record(text: str | None) -> ModelRecord:
-    if text is None:
-        raise ModelFileError(
-            "a safetensors file, but not of flexunet: it has no record of classes, bands and architecture."
-        )
-    try:
-        raw = json.loads(text)
-    except ValueError as error:
-        raise ModelFileError(f"the record is not valid JSON ({error}).") from error
-    if not isinstance(raw, dict):
-        raise ModelFileError("the record is not a JSON object.")
-    try:
-        return ModelRecord.model_validate_json(json.dumps(migrate(raw)))
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        raise ModelFileError(f"the record does not describe a model that is known here: {faults}") from error
 
 
 def _refuse_what_is_not_safetensors(path: Path) -> None:

@@ -1,0 +1,23 @@
+"""model.safetensors: the weights, and beside them everything that is needed to use them anywhere.
+
+The record is JSON text under one key of the safetensors metadata. Nothing in the file can run code.
+"""
+
+from .keras import convert_keras_model, model_from_keras
+from .record import RECORD_VERSION, InputRecord, ModelRecord, migrate
+from .store import RECORD_KEY, Model, is_model_file, load_model, read_record, save_model
+
+__all__ = [
+    "RECORD_KEY",
+    "RECORD_VERSION",
+    "InputRecord",
+    "Model",
+    "ModelRecord",
+    "convert_keras_model",
+    "is_model_file",
+    "load_model",
+    "migrate",
+    "model_from_keras",
+    "read_record",
+    "save_model",
+]

@@ -1,0 +1,124 @@
+"""What a model file says beside the weights."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..bands import Bands
+from ..classes import Classes
+from ..config.schema import DataConfig, ModelConfig, PredictConfig
+from ..errors import ModelFileError
+
+RECORD_VERSION = 1
+
+Migration = Callable[[dict[str, Any]], dict[str, Any]]
+MIGRATIONS: dict[int, Migration] = {}
+"""What turns a record of version n into one of version n + 1."""
+
+
+def _versions() -> dict[str, str]:
+    names = ("flexunet", "torch", "numpy", "safetensors")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+class InputRecord(BaseModel):
+    """How a picture becomes the network's input; the fields of `[data]` that prediction needs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+    size: tuple[int, int]
+    """Height and width in training."""
+    sizing: Literal["resize", "fit", "crop"] = "resize"
+    channels: int | None = None
+    bands: tuple[int, ...] | None = None
+    """Bands of the file that are used, counted from 1; None: all."""
+    nodata: float | None = None
+    alpha: Literal["nodata", "ignore"] = "nodata"
+    exif_orientation: Literal["apply", "ignore"] = "apply"
+
+    @classmethod
+    def of(cls, data: DataConfig) -> InputRecord:
+        """The part of `[data]` that goes into the file."""
+        return cls(**{name: getattr(data, name) for name in cls.model_fields})
+
+
+class ModelRecord(BaseModel):
+    """Everything the weights do not say."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", ser_json_inf_nan="strings", protected_namespaces=()
+    )
+
+    version: int = RECORD_VERSION
+    model: ModelConfig
+    classes: Classes
+    bands: Bands
+    data: InputRecord
+    predict: PredictConfig = PredictConfig()
+    """Defaults of prediction; folders are not kept."""
+    training: dict[str, Any] = Field(default_factory=dict)
+    """How the weights came about: epochs, seed, loss and so on, JSON values."""
+    scores: dict[str, Any] = Field(default_factory=dict)
+    """Scores by split, JSON values."""
+    versions: dict[str, str] = Field(default_factory=_versions)
+    """Software that wrote the file."""
+    fingerprint: str | None = None
+    """Of the training data."""
+    created: str = Field(default_factory=_now)
+    """Date and time in UTC, ISO 8601."""
+
+
+def migrate(
+    raw: dict[str, Any], migrations: Mapping[int, Migration] = MIGRATIONS, current: int = RECORD_VERSION
+) -> dict[str, Any]:
+    """A record of any earlier version in today's form.
+
+    Raises:
+        ModelFileError: the version is newer than `current`, or no version at all.
+    """
+    found = raw.get("version")
+    if not isinstance(found, int) or found < 1:
+        raise ModelFileError(f"the record has no valid version number (it says {found!r}).")
+    if found > current:
+        writer = raw.get("versions", {}).get("flexunet", "a newer one")
+        raise ModelFileError(
+            f"written by flexunet {writer} (record version {found}); this flexunet reads up to "
+            f"version {current}. Upgrade with: pip install --upgrade flexunet"
+        )
+    for step in range(found, current):
+        raw = {**migrations[step](raw), "version": step + 1}
+    return raw
+
+
+def parse_record(text: str | None) -> ModelRecord:
+    """The record from its JSON text, whatever version wrote it.
+
+    Raises:
+        ModelFileError: no record, not JSON, of a newer version, or of a model that is not known here.
+    """
+    if text is None:
+        raise ModelFileError(
+            "a safetensors file, but not of flexunet: it has no record of classes, bands and architecture."
+        )
+    try:
+        raw = json.loads(text)
+    except ValueError as error:
+        raise ModelFileError(f"the record is not valid JSON ({error}).") from error
+    if not isinstance(raw, dict):
+        raise ModelFileError("the record is not a JSON object.")
+    try:
+        return ModelRecord.model_validate_json(json.dumps(migrate(raw)))
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise ModelFileError(f"the record does not describe a model that is known here: {faults}") from error
