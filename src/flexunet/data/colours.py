@@ -120,8 +120,9 @@ def _explain_blends(
 ) -> NDArray[np.bool_]:
     """Decide the undecided pixels of `labels` in place; returns those that nothing explains, bool (H, W).
 
-    After the blends of classes that stand beside them come objects so thin that no pixel has their own colour:
-    first pixels not far from a class colour, then blends with those, then blends of one class beside with any.
+    After the blends of classes that stand beside them come objects so thin that no pixel has their
+    colour.     First pixels not far from a class colour, then blends with those, then
+    blends of one class beside with any.
     """
     _decide_between(rgb, labels, colours, values, blend)
     left = _Left(rgb, labels)
@@ -171,7 +172,7 @@ def _decide_between(
 def _nearest_line(
     pixels: Pixels, colours: Pixels, beside: NDArray[np.bool_], ends: int
 ) -> tuple[Pixels, NDArray[np.intp]]:
-    """The line between two class colours that passes nearest to each pixel (n, 3): distance and nearer end (n,).
+    """The line between two class colours nearest to each pixel (n, 3): distance and nearer end (n,).
 
     Of each line `ends` (1 or 2) classes must stand `beside` (n, k); with 0 only the colours count, no lines.
     """
