@@ -1,4 +1,4 @@
-"""Every loss is what its formula says, ignored pixels never count, and one sigmoid channel is two softmax channels."""
+"""Every loss is its formula, ignored pixels never count, one sigmoid channel is two softmax channels."""
 
 import math
 from typing import get_args
@@ -6,6 +6,7 @@ from typing import get_args
 import pytest
 import torch
 import torch.nn.functional as F
+
 from flexunet.classes import IGNORE_INDEX
 from flexunet.config.schema import LossName, LossTerm
 from flexunet.metrics import REFERENCE_LOSSES, reference_dice_multiclass

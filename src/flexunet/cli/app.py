@@ -55,9 +55,10 @@ def main() -> None:
 
 def _register() -> None:
     """Adds every command; what they need beyond the standard library is imported when they run."""
-    from . import prepare
+    from . import prepare, train
 
     prepare.register(app)
+    train.register(app)
 
 
 _register()

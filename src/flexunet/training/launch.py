@@ -12,9 +12,9 @@ from typing import TypeVar
 
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.launchers.multiprocessing import _MultiProcessingLauncher
-from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
+from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 
-from ..errors import FlexunetError, TrainingError
+from ..errors import FlexunetError, Interrupted, TrainingError
 
 JobT = TypeVar("JobT")
 ResultT = TypeVar("ResultT")
@@ -42,12 +42,28 @@ def launch(fabric: Fabric, work: Callable[[Fabric, JobT], ResultT], job: JobT) -
     return outcome  # type: ignore[no-any-return]
 
 
+def first_process(fabric: Fabric, work: Callable[[], object]) -> None:
+    """Do `work` in the first process; a known fault there is raised in all, so that none waits for it."""
+    fault: FlexunetError | None = None
+    if fabric.is_global_zero:
+        try:
+            work()
+        except FlexunetError as error:
+            fault = error
+    if fabric.world_size > 1:
+        fault = fabric.broadcast(fault and _portable(fault))
+    if fault is not None:
+        raise fault
+
+
 def _guarded(fabric: Fabric, work: Callable[[Fabric, JobT], ResultT], job: JobT) -> ResultT | FlexunetError:
     """Known faults as values: an exception would cross the process border as a traceback in a string."""
     try:
         return work(fabric, job)
     except FlexunetError as error:
         return _portable(error)
+    except KeyboardInterrupt:
+        return Interrupted("Interrupted.")
 
 
 def _portable(error: FlexunetError) -> FlexunetError:

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from ..config.schema import TrainConfig
 from ..data import Batch
 from ..errors import Interrupted, TrainingError
 from .interrupts import StopRequest
+from .launch import first_process
 from .losses import Scored, dice_coef_of_images, weighted_sum
 from .optim import MovingAverage, clip_gradients
 from .reporter import Reporter
@@ -80,9 +82,8 @@ def fit(run: Run) -> None:
         scores = validate_epoch(run)
         progress.seconds += time.monotonic() - started
         best = finish_epoch(run, scores)
-        if run.fabric.is_global_zero:
-            run.epoch_done(run, best)
-            run.save_state()
+        first_process(run.fabric, partial(run.epoch_done, run, best))
+        first_process(run.fabric, run.save_state)
         if stop_asked_by_file(run):
             run.reporter.line(f"Stopped after epoch {progress.epoch}, as the stop file asks.")
             return
@@ -97,6 +98,7 @@ def train_epoch(run: Run) -> None:
     parameters = [parameter for parameter in run.raw.parameters() if parameter.requires_grad]
     pending: tuple[Tensor, tuple[str, ...]] | None = None
     clock = saved = time.monotonic()
+    due = False
     run.network.train()
 
     for batch in run.batches.epoch(progress.epoch, progress.batch):
@@ -116,19 +118,20 @@ def train_epoch(run: Run) -> None:
         progress.batch += 1
 
         # The numbers of the batch before are ready by now: reading them does not hold up the device
-        asked = flush(run, pending)
-        pending = (batch_numbers(scored, loss, run), tuple(batch.ids))
+        asked, due_before = flush(run, pending)
+        due = due or due_before
+        checkpoint = time.monotonic() - saved > 60 * train.checkpoint_minutes
+        pending = (batch_numbers(scored, loss, run, checkpoint=checkpoint), tuple(batch.ids))
         now = time.monotonic()
         progress.seconds, clock = progress.seconds + now - clock, now
         show_step(run)
         if not last:
             continue
         asked = asked or (fabric.world_size == 1 and run.stop.asked)
-        if asked or now - saved > 60 * train.checkpoint_minutes:
+        if asked or due:
             flush(run, pending)
-            pending, saved = None, now
-            if fabric.is_global_zero:
-                run.save_state()
+            pending, saved, due = None, now, False
+            first_process(fabric, run.save_state)
         if asked:
             raise interrupted(run)
     flush(run, pending)
@@ -167,9 +170,10 @@ def to_device(batch: Batch, run: Run) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def batch_numbers(scored: Scored, loss: Tensor, run: Run) -> Tensor:
-    """float64 (len(SUMS) + 1,): what the batch adds to the epoch's sums, over all processes, and "stop"
-    asked.
+def batch_numbers(scored: Scored, loss: Tensor, run: Run, *, checkpoint: bool) -> Tensor:
+    """float64 (len(SUMS) + 2,): what the batch adds to the epoch's sums, over all processes.
+
+    The last two are above 0 where a process was asked to stop, or where a checkpoint is due.
     """
     predicted = scored.logits.argmax(1)
     valid = scored.valid > 0
@@ -181,21 +185,22 @@ def batch_numbers(scored: Scored, loss: Tensor, run: Run) -> Tensor:
         loss.new_tensor(float(len(scored.labels))),
         ((predicted > 0) & valid).sum(),
         loss.new_tensor(float(run.stop.asked)),
+        loss.new_tensor(float(checkpoint)),
     ]).double()  # fmt: skip
     if run.fabric.world_size > 1:
         torch.distributed.all_reduce(numbers)
     return numbers
 
 
-def flush(run: Run, pending: tuple[Tensor, tuple[str, ...]] | None) -> bool:
-    """Add a batch's numbers to the epoch's sums; True when some process was asked to stop.
+def flush(run: Run, pending: tuple[Tensor, tuple[str, ...]] | None) -> tuple[bool, bool]:
+    """Add a batch's numbers to the epoch's sums; whether a stop was asked, and whether a checkpoint is due.
 
     Raises:
         TrainingError: the loss is not finite.
     """
     if pending is None:
-        return False
-    *numbers, asked = pending[0].tolist()
+        return False, False
+    *numbers, asked, due = pending[0].tolist()
     if not math.isfinite(numbers[0]):
         raise TrainingError(
             f"The loss is not finite ({numbers[0]}) in epoch {run.progress.epoch + 1}, step "
@@ -204,7 +209,7 @@ def flush(run: Run, pending: tuple[Tensor, tuple[str, ...]] | None) -> bool:
         )
     for name, number in zip(SUMS, numbers, strict=True):
         run.progress.sums[name] += number
-    return bool(asked)
+    return bool(asked), bool(due)
 
 
 def validate_epoch(run: Run) -> Validation | None:

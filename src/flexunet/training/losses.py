@@ -218,7 +218,8 @@ def _lovasz_of_class(p: Tensor, y: Tensor) -> Tensor:
     union = y.sum() + (1 - y).cumsum(0)
     jaccard: Tensor = 1 - intersection / union
     gradient = torch.cat([jaccard[:1], jaccard[1:] - jaccard[:-1]])
-    return (errors * gradient).sum()
+    loss: Tensor = (errors * gradient).sum()
+    return loss
 
 
 def dice_coef_of_images(scored: Scored) -> Tensor:

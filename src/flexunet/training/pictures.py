@@ -11,7 +11,6 @@ from torch import nn
 from ..config.schema import Config
 from ..data import Pair
 from ..modelfile import ModelRecord
-from ..prediction import Predictor
 from ..raster import IMAGE_SUFFIXES, write_labels_png
 from .folder import RunFolder
 
@@ -52,6 +51,8 @@ def draw_pictures(
     config: Config,
 ) -> None:
     """Write `Epoch_<epoch>_<name>.png`, palette PNGs of the images' own size, whole and/or tiled."""
+    from ..prediction import Predictor
+
     kinds: list[tuple[Path, Literal["whole", "tiled"]]] = []
     if config.train.epoch_pictures_whole:
         kinds.append((folder.pictures, "whole"))

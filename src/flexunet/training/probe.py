@@ -161,14 +161,14 @@ def _wait(fabric: Fabric) -> None:
 
 def _disk_bytes(network: nn.Module, train: TrainConfig) -> int:
     """Two models, and two states of weights, average and moments (one more while it is being written)."""
-    weights = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
+    weights = sum(tensor.nbytes for tensor in network.state_dict().values())
     moments = 1 if train.optimizer == "sgd" else 2
-    return weights * (2 + 3 * (1 + moments + (train.ema > 0)))
+    return int(weights) * (2 + 3 * (1 + moments + (train.ema > 0)))
 
 
 def _peak_memory(fabric: Fabric) -> int | None:
     if fabric.device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated(fabric.device))
+        return torch.cuda.max_memory_allocated(fabric.device)
     if sys.platform == "win32":
         return None
     import resource

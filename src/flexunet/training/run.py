@@ -25,7 +25,7 @@ from . import pictures
 from .folder import RunFolder, check_folder, claim_folder
 from .hardware import Hardware, build_fabric, choose_hardware, set_threads
 from .interrupts import StopRequest
-from .launch import launch
+from .launch import first_process, launch
 from .loop import Run, fit
 from .losses import balanced_weights
 from .optim import MovingAverage, build_optimizer
@@ -143,11 +143,6 @@ def continued(config: Config, saved: Path) -> Config:
 
 def run_process(fabric: Fabric, job: Job) -> RunResult:
     """The run as each of its processes sees it."""
-    with StopRequest() as stop:
-        return _run(fabric, job, stop)
-
-
-def _run(fabric: Fabric, job: Job, stop: StopRequest) -> RunResult:
     config, folder = job.config, job.folder
     show = job.show and fabric.is_global_zero
     reporter = Reporter(show=show)
@@ -156,10 +151,9 @@ def _run(fabric: Fabric, job: Job, stop: StopRequest) -> RunResult:
         reporter.line(f"Computing on {fabric.world_size} x {job.hardware}, {threads} CPU threads.")
 
     # Data: the first process fills the cache, the others find it filled
-    with fabric.rank_zero_first():
-        store = open_store(config.data, "train")
-        valid_store = open_store(config.data, "valid") if has_validation(config.data) else None
-        bands = band_statistics(store, config.data)
+    first_process(fabric, lambda: open_stores(config.data))
+    store, valid_store = open_stores(config.data)
+    bands = band_statistics(store, config.data)
     if valid_store is None and fabric.is_global_zero:
         reporter.warn(
             "no validation split: the weights of the last epoch are kept as the model, early stopping is off."
@@ -189,14 +183,15 @@ def _run(fabric: Fabric, job: Job, stop: StopRequest) -> RunResult:
             config = config.model_copy(update={"train": chosen})
         if fabric.is_global_zero:
             reporter.line(estimate.describe(config.train.epochs))
-    if fabric.is_global_zero:
-        _prepare_folder(job, config, [*pictures.picture_names(pictured).values()], fresh=saved is None)
+    names = [*pictures.picture_names(pictured).values()]
+    first_process(fabric, lambda: _prepare_folder(job, config, names, fresh=saved is None))
 
     # Everything the loop needs
     network = build()
     optimizer = build_optimizer(network, config.train)
     average = MovingAverage(network, config.train.ema) if config.train.ema else None
-    progress = _restore(saved, store, network, optimizer, average)
+    averaged = average.network if average else None
+    progress = _restore(saved, store, network, optimizer, averaged)
     if fabric.world_size > 1 and fabric.device.type == "cuda":
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
     module = cast(nn.Module, torch.compile(network)) if config.train.compile else network
@@ -215,11 +210,8 @@ def _run(fabric: Fabric, job: Job, stop: StopRequest) -> RunResult:
     )
 
     def save() -> None:
-        if fabric.is_global_zero:
-            progress.scaler = dict(fabric.strategy.precision.state_dict())
-            save_state(
-                folder.state, progress, network, optimizer, average.network if average else None, identity
-            )
+        progress.scaler = dict(fabric.strategy.precision.state_dict())
+        save_state(folder.state, progress, network, optimizer, averaged, identity)
 
     def epoch_done(run: Run, best: bool) -> None:
         _write_epoch(run, best, record, job, config, pictured)
@@ -230,6 +222,7 @@ def _run(fabric: Fabric, job: Job, stop: StopRequest) -> RunResult:
             path.unlink(missing_ok=True)
         return path is not None
 
+    stop = StopRequest()
     run = Run(
         train=config.train,
         classes=record.classes,
@@ -249,10 +242,15 @@ def _run(fabric: Fabric, job: Job, stop: StopRequest) -> RunResult:
         stop=stop,
         how_to_resume=f"flexunet train {job.source or folder.config} --resume",
     )
-    with reporter.started(batches.steps_per_epoch * config.train.epochs, _batches_done(run)):
+    with stop, reporter.started(batches.steps_per_epoch * config.train.epochs, _batches_done(run)):
         fit(run)
     scores = _best_row(progress)
     return RunResult(folder.dir, folder.model, scores, tuple(progress.rows))
+
+
+def open_stores(data: DataConfig) -> tuple[Store, Store | None]:
+    """Decoded training and validation splits; None where there is no validation split."""
+    return open_store(data, "train"), open_store(data, "valid") if has_validation(data) else None
 
 
 def has_validation(data: DataConfig) -> bool:
@@ -301,7 +299,7 @@ def _restore(
     store: Store,
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
-    average: MovingAverage | None,
+    average: nn.Module | None,
 ) -> Progress:
     if saved is None:
         return Progress()
@@ -310,7 +308,7 @@ def _restore(
             "The training images or masks have changed since the run was started; it cannot be continued. "
             "Put them back, or train anew with --overwrite."
         )
-    saved.restore(network, optimizer, average.network if average else None)
+    saved.restore(network, optimizer, average)
     return saved.progress
 
 
