@@ -1,4 +1,4 @@
-"""Pictures, labels and valid masks at another size: antialiased when they shrink, never blended with nodata."""
+"""Pictures, labels and valid masks at another size: antialiased, and never blended with missing pixels."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _framed(
 
 
 def _resize(array: NDArray[Any], size: Size) -> NDArray[Any]:
-    """(H, W) or (H, W, C) to `size`: first the axis that shrinks, by area, then the one that grows, linearly."""
+    """(H, W) or (H, W, C) to `size`: first axes that shrink, by area, then those that grow, linearly."""
     height, width = array.shape[:2]
     less = (min(height, size[0]), min(width, size[1]))
     if less != (height, width):

@@ -14,45 +14,28 @@ on disk, 42 MB in memory.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..config.schema import DataConfig, SplitConfig
-from ..errors import DataError, Problem, RasterError
-from ..files import write_text
-from ..raster import read_picture
-from .entry import FORMAT, Entry, Header, digest_of, moments_of, read_entry, write_entry
+from ..config.schema import DataConfig
+from ..errors import DataError, Problem
+from .cache import cache_folder, decoding_key
+from .decoder import Decoder, Failure
+from .entry import Entry
 from .folders import Split, split_folders
-from .masks import decode_mask
 from .pairs import Pair, match_files
-from .resize import reduce_labels, resize_labels, resize_pixels
 
 Progress = Callable[[int, int], None]
 """Called with the number of images done and their total, from the thread that opened the store."""
 
-REDUCE_ABOVE = 2.0
-"""Pictures more than this many times larger than the network's size are kept reduced (`resize` and `fit`)."""
-REDUCE_TO = 1.5
-"""Size of a reduced picture in network sizes: enough for zooming in by that much without loss."""
-
 _LISTED_NOTES = 3
-_DECODING_FIELDS = (
-    "classes", "mask_encoding", "mask_axes", "threshold", "invert_masks", "ignore_value", "ignore_colour",
-    "off_map_tolerance", "mask_size", "bands", "channels", "nodata", "alpha", "exif_orientation",
-)  # fmt: skip
-_CACHE_TAG = (
-    "Signature: 8a477f597d28d172789f06886806bc55\n# Decoded images of flexunet; may be deleted any time.\n"
-)
 
 
 class Store:
@@ -130,8 +113,8 @@ def open_store(
     pairing = match_files(folders, data)
     if pairing.problems:
         raise DataError(f"the {split} split cannot be used:", pairing.problems)
-    cache, notes = _cache_folder(data, folders)
-    decoder = _Decoder(data, cache / _decoding_key(data), full_size)
+    cache, notes = cache_folder(data, folders)
+    decoder = Decoder(data, cache / decoding_key(data), full_size)
     results = _in_order(decoder, pairing.pairs, progress)
     pairs, entries, problems = [], [], []
     for pair, result in zip(pairing.pairs, results, strict=True):
@@ -151,117 +134,12 @@ def open_store(
     return Store(pairs, entries, [*pairing.notes, *notes, *_gathered_notes(pairs, entries)])
 
 
-@dataclass(frozen=True)
-class _Failure:
-    problem: Problem
-    damaged: bool
-
-
-class _Decoder:
-    """Finds or makes the cache entry of a pair; called from many threads."""
-
-    def __init__(self, data: DataConfig, folder: Path, full_size: bool) -> None:
-        self.data, self.folder = data, folder
-        self.reduces = data.sizing != "crop" and not full_size
-        self.there: dict[str, list[str]] = {}
-        if folder.is_dir():
-            for name in sorted(item.name for item in folder.iterdir()):
-                self.there.setdefault(name.partition("-")[0], []).append(name)
-
-    def __call__(self, pair: Pair) -> Entry | _Failure:
-        try:
-            place, version = _source_key(pair)
-            known = self.there.get(place, [])
-            for name in (f"{place}-{version}.full", self._reduced_name(place, version)):
-                entry = read_entry(self.folder / name) if name in known else None
-                if entry is not None and self._suits(entry, name):
-                    return entry
-            entry = self._decode(pair, place, version)
-        except RasterError as error:
-            return _Failure(Problem(str(error)), damaged=True)
-        except DataError as error:
-            return _Failure(Problem(str(error)), damaged=False)
-        for name in known:
-            if not name.startswith(f"{place}-{version}"):
-                _remove(self.folder / name)
-        return entry
-
-    def _suits(self, entry: Entry, name: str) -> bool:
-        """Whether an entry is of the size wanted: a full one only if nothing has to be reduced."""
-        return (
-            not name.endswith(".full")
-            or self._kept_size(entry.header.native_size) == entry.header.native_size
-        )
-
-    def _reduced_name(self, place: str, version: str) -> str:
-        height, width = self.data.size
-        return f"{place}-{version}.{self.data.sizing}-{height}x{width}"
-
-    def _kept_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """(height, width) at which a picture of `size` is kept."""
-        if not self.reduces:
-            return size
-        factors = [have / want for have, want in zip(size, self.data.size, strict=True)]
-        if self.data.sizing == "fit":
-            factors = [max(factors)] * 2
-        kept = [
-            have if factor <= REDUCE_ABOVE else max(1, round(have / factor * REDUCE_TO))
-            for have, factor in zip(size, factors, strict=True)
-        ]
-        return kept[0], kept[1]
-
-    def _decode(self, pair: Pair, place: str, version: str) -> Entry:
-        data = self.data
-        picture = read_picture(
-            pair.image, bands=data.bands, channels=data.channels, nodata=data.nodata, alpha=data.alpha,
-            exif_orientation=data.exif_orientation,
-        )  # fmt: skip
-        pixels, valid, notes = picture.pixels, picture.valid, picture.notes
-        size = (pixels.shape[1], pixels.shape[2])
-        labels = np.zeros(size, np.uint8)
-        if pair.mask is not None:
-            mask = decode_mask(pair.mask, data)
-            labels, notes = _matching(pair, size, mask.labels, data), (*notes, *mask.notes)
-        digest = digest_of(pixels, labels, valid)
-        kept = self._kept_size(size)
-        name = f"{place}-{version}.full"
-        if kept != size:
-            dtype, name = pixels.dtype, self._reduced_name(place, version)
-            pixels, valid = resize_pixels(pixels, valid, kept)
-            pixels = (np.rint(pixels) if dtype.kind in "iu" else pixels).astype(dtype)
-            labels = reduce_labels(labels, kept)
-        shape = (len(pixels), *kept)
-        moments = moments_of(pixels, valid)
-        names = picture.band_names
-        header = Header(shape, pixels.dtype.name, size, bool(valid.all()), digest, moments, names, notes)
-        return write_entry(self.folder / name, pixels, labels, valid, header)
-
-
-def _matching(
-    pair: Pair, size: tuple[int, int], labels: NDArray[np.uint8], data: DataConfig
-) -> NDArray[np.uint8]:
-    """Labels of the image's size, or an error that names both sizes."""
-    if labels.shape == size:
-        return labels
-    if data.mask_size == "resize":
-        return resize_labels(labels, size)
-    turned = labels.shape == size[::-1] and size[0] != size[1]
-    problem = Problem(
-        f"is {labels.shape[0]} x {labels.shape[1]} (height x width), its image {pair.image} is {size[0]} x {size[1]}",
-        path=pair.mask,
-        cure="Is it turned? See data.exif_orientation."
-        if turned
-        else 'Set data.mask_size = "resize" if they show the same.',
-    )
-    raise DataError(str(problem))
-
-
 def _in_order(
-    decoder: _Decoder, pairs: Sequence[Pair], progress: Progress | None
-) -> Iterator[Entry | _Failure]:
+    decoder: Decoder, pairs: Sequence[Pair], progress: Progress | None
+) -> Iterator[Entry | Failure]:
     """Results in the order of the pairs; few pictures are in memory at any time."""
     workers = available_cores()
-    waiting: deque[Future[Entry | _Failure]] = deque()
+    waiting: deque[Future[Entry | Failure]] = deque()
     done = 0
     with ThreadPoolExecutor(workers, "decode") as pool:
         try:
@@ -314,74 +192,8 @@ def _gathered_notes(pairs: Sequence[Pair], entries: Sequence[Entry]) -> list[str
             kind = text if numbers.endswith("%") else note
             shown = f"{pair.id} {numbers}" if numbers.endswith("%") else pair.id
             kinds.setdefault(kind.partition(" (")[0], []).append(shown)
-    return [
-        f"{len(names)} files: {kind}: {', '.join(names[:_LISTED_NOTES])}{' ...' if len(names) > _LISTED_NOTES else ''}"
-        for kind, names in kinds.items()
-    ]
-
-
-def _source_key(pair: Pair) -> tuple[str, str]:
-    """Hash of the paths, and hash of the files' sizes and times."""
-    files = [path for path in (pair.image, pair.mask) if path is not None]
-    places = json.dumps([str(path) for path in files])
-    try:
-        stats = [path.stat() for path in files]
-    except OSError as error:
-        raise RasterError(f"{error.filename}: cannot be opened: {error.strerror}") from error
-    versions = json.dumps([[stat.st_size, stat.st_mtime_ns] for stat in stats])
-    return _short_hash(places), _short_hash(versions)
-
-
-def _decoding_key(data: DataConfig) -> str:
-    fields = data.model_dump(mode="json", include=set(_DECODING_FIELDS))
-    return _short_hash(json.dumps([FORMAT, fields], sort_keys=True))
-
-
-def _short_hash(text: str) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
-
-
-def _cache_folder(data: DataConfig, folders: SplitConfig) -> tuple[Path, list[str]]:
-    """Where entries are kept: as configured, or beside the images, or (where nobody may write) the user's cache."""
-    if data.cache_dir is not None:
-        _make_cache(data.cache_dir)
-        return data.cache_dir, []
-    first = next(folder for folder in (*folders.images, *folders.negatives))
-    beside = (data.root if data.root is not None else _without_wildcards(first).parent) / ".flexunet-cache"
-    try:
-        _make_cache(beside)
-    except OSError as error:
-        elsewhere = _user_cache()
-        _make_cache(elsewhere)
-        return elsewhere, [f"decoded images are kept in {elsewhere}, because {beside}: {error.strerror}"]
-    return beside, []
-
-
-def _make_cache(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "CACHEDIR.TAG", _CACHE_TAG)
-
-
-def _without_wildcards(folder: Path) -> Path:
-    while any(sign in str(folder) for sign in "*?"):
-        folder = folder.parent
-    return folder
-
-
-def _user_cache() -> Path:
-    """The user's cache folder by the platform's custom."""
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "flexunet"
-
-
-def _remove(path: Path) -> None:
-    """Remove an outdated entry; on Windows one that is still mapped elsewhere stays for now."""
-    try:
-        path.unlink(missing_ok=True)
-    except PermissionError:
-        return
+    notes = []
+    for kind, names in kinds.items():
+        more = " ..." if len(names) > _LISTED_NOTES else ""
+        notes.append(f"{len(names)} files: {kind}: {', '.join(names[:_LISTED_NOTES])}{more}")
+    return notes
