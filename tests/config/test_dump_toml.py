@@ -20,7 +20,7 @@ from flexunet.config.loading import parse_config
 
 HERE = Path.cwd()
 PATIENT = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
+TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
 NAMES = st.text("ab \"'\\\n\t#=[]é滑\x7f\x01", min_size=1, max_size=8)
 PATHS = st.lists(NAMES.map(lambda name: name.strip() or "x"), min_size=1, max_size=3).map(
     lambda parts: HERE.joinpath(*parts)
@@ -46,10 +46,10 @@ def values_of(annotation: Any, metadata: tuple[Any, ...] = ()) -> SearchStrategy
     limits = [
         limit for item in metadata for limit in (item.metadata if isinstance(item, FieldInfo) else [item])
     ]
-    low = next((limit.ge for limit in limits if isinstance(limit, Ge)), None)
-    above = next((limit.gt for limit in limits if isinstance(limit, Gt)), None)
-    high = next((limit.le for limit in limits if isinstance(limit, Le)), None)
-    below = next((limit.lt for limit in limits if isinstance(limit, Lt)), None)
+    low: Any = next((limit.ge for limit in limits if isinstance(limit, Ge)), None)
+    above: Any = next((limit.gt for limit in limits if isinstance(limit, Gt)), None)
+    high: Any = next((limit.le for limit in limits if isinstance(limit, Le)), None)
+    below: Any = next((limit.lt for limit in limits if isinstance(limit, Lt)), None)
     simple: dict[Any, SearchStrategy[Any]] = {
         type(None): st.none(),
         bool: st.booleans(),
