@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -40,8 +42,8 @@ def test_windows_are_of_one_size_inside_the_picture_and_overlap_by_two_halos(
     expected = tuple(min(extent, t + 2 * h) for extent, t, h in zip(size, tile, halo, strict=True))
     assert {window.shape for window in windows} == {expected}
     for spans, margin in ((grid.rows, halo[0]), (grid.cols, halo[1])):
-        assert all(a.stop - b.start >= 2 * margin for a, b in zip(spans, spans[1:], strict=False))
-        assert all(a.start < b.start for a, b in zip(spans, spans[1:], strict=False))
+        assert all(a.stop - b.start >= 2 * margin for a, b in pairwise(spans))
+        assert all(a.start < b.start for a, b in pairwise(spans))
 
 
 @given(length=integers(1, 300), tile=integers(1, 40), halo=integers(0, 30))

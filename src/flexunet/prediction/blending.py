@@ -13,11 +13,11 @@ from .tiles import Span, TileGrid
 def blend(grid: TileGrid, tiles: Iterable[NDArray[np.float32]]) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Strips (first row, float32 (K, h, W)) of the whole picture, from the top, as soon as they are finished.
 
-    `tiles` are the float32 (K, h, w) results of the windows of `grid` in its order. Every pixel is the weighted
-    mean of the windows that see it; the weights fall smoothly towards a window's edge, are never zero, and are
-    products of one weight a row and one a column that each sum to 1 over the windows. Hence no sum of weights
-    has to be kept, tiles that agree come out as they went in, and where one window sees a pixel alone, its
-    value is untouched.
+    `tiles` are the float32 (K, h, w) results of the windows of `grid` in its order. Every pixel is the
+    weighted mean of the windows that see it; the weights fall smoothly towards a window's edge, are never
+    zero, and are products of one weight a row and one a column that each sum to 1 over the windows. Hence no
+    sum of weights has to be kept, tiles that agree come out as they went in, and where one window sees a
+    pixel alone, its value is untouched.
 
     Memory: one strip of a window's height, K * h * W * 4 bytes.
     """
@@ -43,8 +43,8 @@ def blend(grid: TileGrid, tiles: Iterable[NDArray[np.float32]]) -> Iterator[tupl
 def axis_weights(spans: tuple[Span, ...], length: int) -> list[NDArray[np.float32]]:
     """The weight of each span at each of its pixels: positive, and 1 in sum at each of the `length` pixels.
 
-    In the overlap of two spans they are sin^2 and cos^2, a partition of unity; where more than two overlap, their
-    sum is divided out.
+    In the overlap of two spans they are sin^2 and cos^2, a partition of unity; where more than two overlap,
+    their sum is divided out.
     """
     raw = []
     for index, span in enumerate(spans):
@@ -67,4 +67,6 @@ def axis_weights(spans: tuple[Span, ...], length: int) -> list[NDArray[np.float3
 
 def _rise(overlap: int) -> NDArray[np.float64]:
     """From just above 0 to just below 1 over `overlap` pixels, half a sine wave squared."""
-    return np.sin((np.arange(max(overlap, 0)) + 0.5) * (np.pi / 2 / max(overlap, 1))) ** 2
+    angle = (np.arange(max(overlap, 0), dtype=np.float64) + 0.5) * (np.pi / 2 / max(overlap, 1))
+    rise: NDArray[np.float64] = np.sin(angle) ** 2
+    return rise

@@ -48,8 +48,8 @@ def whole(height: int, width: int) -> TileGrid:
 def tiled(height: int, width: int, tile_px: tuple[int, int], halo_px: tuple[int, int]) -> TileGrid:
     """Windows of one size: a tile of `tile_px` (rows, columns) and `halo_px` more pixels on each side.
 
-    All windows lie inside the picture, so those at its edges show as much ground as the others; neighbours share
-    at least twice the halo. A picture that is smaller than a window along an axis is one window there.
+    All windows lie inside the picture, so those at its edges show as much ground as the others; neighbours
+    share at least twice the halo. A picture that is smaller than a window along an axis is one window there.
     """
     if min(tile_px) < 1 or min(halo_px) < 0:
         raise ValueError(f"tiles of {tile_px} pixels with a halo of {halo_px} are impossible")

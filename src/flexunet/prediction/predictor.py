@@ -1,0 +1,225 @@
+"""The predictor: a model file in, classes and probabilities of any picture out."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ..config.schema import PredictConfig
+from ..modelfile import ModelRecord, load_model
+from ..raster import Picture
+from .blending import blend
+from .compute import Precision, choose_compute
+from .framing import Framing, Tiling, frame
+from .network_call import NetworkCall
+from .pictures import picture_from_array, picture_from_file
+from .tta import ProbabilitiesOf, mean_of_eight
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model makes of one picture."""
+
+    picture: Picture
+    labels: NDArray[np.uint8]
+    """Classes uint8 (H, W); pixels without data are background."""
+    probabilities: NDArray[np.float32] | None
+    """float32 (K, H, W), 0 to 1, if asked for."""
+
+
+class Predictor:
+    """A trained model, ready: `p(image)` gives classes, `p.probabilities(image)` probabilities.
+
+    `image` is a path, or an array of raw values (H, W, C) or (H, W). The result has the picture's own size.
+    It depends on the picture, the model and the machine alone: neither other pictures of a batch nor their
+    order changes it on a CPU (on GPUs up to rounding, see `NetworkCall`). Pixels without data are background.
+
+    >>> p = Predictor.from_file("model.safetensors")   # doctest: +SKIP
+    >>> p("scene.png").shape                           # doctest: +SKIP
+    (512, 640)
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        record: ModelRecord,
+        *,
+        device: str = "auto",
+        precision: Precision = "auto",
+        settings: PredictConfig | None = None,
+        own: bool = False,
+    ) -> None:
+        """A predictor of a network in memory.
+
+        Args:
+            network: images (B, C, H, W) to logits (B, K, H, W).
+            record: what its model file says, or would say.
+            device: auto, cpu, cuda, cuda:1 or mps.
+            precision: auto (bf16 where the hardware has it), 32 or bf16.
+            settings: tiling, tile, halo, batch size, test-time augmentation; left out: those in the record.
+            own: the network may be changed (its batch norms are folded, its weights converted).
+
+        Raises:
+            ConfigError: a device that is not here.
+        """
+        self.record = record
+        self.settings = settings if settings is not None else record.predict
+        self.compute = choose_compute(device, precision)
+        self._once: ProbabilitiesOf = NetworkCall(network, self.compute, own=own)
+
+    @classmethod
+    def from_file(
+        cls,
+        path: Path | str,
+        *,
+        device: str = "auto",
+        precision: Precision = "auto",
+        threads: int | None = None,
+        settings: PredictConfig | None = None,
+    ) -> Predictor:
+        """The predictor of a model file; `threads` sets PyTorch's CPU threads for the whole process.
+
+        Raises:
+            ModelFileError: missing, damaged or foreign.
+            ConfigError: a device that is not here.
+        """
+        model = load_model(Path(path))
+        if threads is not None:
+            torch.set_num_threads(threads)
+        return cls(
+            model.network, model.record, device=device, precision=precision, settings=settings, own=True
+        )
+
+    @property
+    def network_probabilities(self) -> ProbabilitiesOf:
+        """Normalised images (B, C, H, W) of the training size to probabilities (B, K, H, W), both float32."""
+        return self._once
+
+    def __call__(
+        self,
+        image: Path | str | NDArray[Any] | Picture,
+        *,
+        tiling: Tiling | None = None,
+        tta: bool | None = None,
+    ) -> NDArray[np.uint8]:
+        """Classes uint8 (H, W) of a picture.
+
+        Raises:
+            RasterError: the file cannot be read.
+            DataError: another number of bands or type than the model was trained on.
+        """
+        return self._one(image, tiling, tta, keep=False).labels
+
+    def probabilities(
+        self,
+        image: Path | str | NDArray[Any] | Picture,
+        *,
+        tiling: Tiling | None = None,
+        tta: bool | None = None,
+    ) -> NDArray[np.float32]:
+        """Probabilities float32 (K, H, W) of a picture, summing to 1 over K. Raises as `__call__`."""
+        kept = self._one(image, tiling, tta, keep=True).probabilities
+        assert kept is not None
+        return kept
+
+    def read(self, image: Path | str | NDArray[Any] | Picture) -> Picture:
+        """The picture as the model takes it. Raises as `__call__`."""
+        if isinstance(image, Picture):
+            return image
+        if isinstance(image, (str, Path)):
+            return picture_from_file(Path(image), self.record)
+        return picture_from_array(np.asarray(image), self.record)
+
+    def framing(self, shape: tuple[int, int], tiling: Tiling | None = None) -> Framing:
+        """The windows that a picture of `shape` (height, width) is predicted by."""
+        return frame(shape, self.record, self.settings, tiling or self.settings.tiling)
+
+    def predict(
+        self,
+        pictures: Iterable[Picture],
+        *,
+        tiling: Tiling | None = None,
+        tta: bool | None = None,
+        keep_probabilities: bool = False,
+    ) -> Iterator[Prediction]:
+        """The predictions of many pictures in their order, computed in batches.
+
+        Memory: a batch of pictures at most, and for each a strip of probabilities of a window's height (all
+        of them with `keep_probabilities`).
+        """
+        waiting: deque[tuple[Picture, Framing]] = deque()
+
+        def inputs() -> Iterator[NDArray[np.float32]]:
+            for picture in pictures:
+                framing = self.framing(picture.valid.shape, tiling)
+                waiting.append((picture, framing))
+                for window in framing.grid:
+                    yield framing.enter(
+                        picture.pixels[:, window.rows, window.cols], picture.valid[window.rows, window.cols]
+                    )
+
+        eightfold = self.settings.tta if tta is None else tta
+        call = mean_of_eight(self._once) if eightfold else self._once
+        outputs = in_batches(call, inputs(), self.settings.batch_size)
+        for first in outputs:
+            picture, framing = waiting.popleft()
+            yield self._assemble(picture, framing, chain([first], outputs), keep_probabilities)
+
+    def _assemble(
+        self, picture: Picture, framing: Framing, outputs: Iterator[Tensor], keep: bool
+    ) -> Prediction:
+        tiles = (
+            framing.leave(output, window.shape) for window, output in zip(framing.grid, outputs, strict=False)
+        )
+        shape = picture.valid.shape
+        labels = np.empty(shape, np.uint8)
+        kept: NDArray[np.float32] | None = None
+        for row, strip in blend(framing.grid, tiles):
+            labels[row : row + strip.shape[1]] = most_probable(strip)
+            if keep and strip.shape[1:] == shape:
+                kept = strip
+            elif keep:
+                kept = np.empty((len(strip), *shape), np.float32) if kept is None else kept
+                kept[:, row : row + strip.shape[1]] = strip
+        if not picture.valid.all():
+            labels[~picture.valid] = self.record.classes.background or 0
+        return Prediction(picture, labels, kept)
+
+    def _one(
+        self, image: Path | str | NDArray[Any] | Picture, tiling: Tiling | None, tta: bool | None, keep: bool
+    ) -> Prediction:
+        (prediction,) = self.predict([self.read(image)], tiling=tiling, tta=tta, keep_probabilities=keep)
+        return prediction
+
+
+def most_probable(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """The most probable class uint8 (H, W) of float32 (K, H, W); the lower one on a tie."""
+    if len(probabilities) == 2:
+        second: NDArray[np.uint8] = (probabilities[1] > probabilities[0]).view(np.uint8)
+        return second
+    labels: NDArray[np.uint8] = probabilities.argmax(0).astype(np.uint8)
+    return labels
+
+
+def in_batches(
+    call: Callable[[Tensor], Tensor], inputs: Iterable[NDArray[np.float32]], batch_size: int
+) -> Iterator[Tensor]:
+    """`call` on neighbours of one shape together: inputs (C, H, W) to outputs (K, H, W), in their order."""
+    batch: list[Tensor] = []
+    for array in inputs:
+        image = torch.from_numpy(array)
+        if batch and (len(batch) >= batch_size or image.shape != batch[0].shape):
+            yield from call(torch.stack(batch))
+            batch = []
+        batch.append(image)
+    if batch:
+        yield from call(torch.stack(batch))
