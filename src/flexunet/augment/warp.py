@@ -130,7 +130,7 @@ def _warp_pixels(
     warped = np.empty((len(pixels), *frame_hw), dtype)
     for first in range(0, len(pixels), _BANDS_A_CALL):
         bands = pixels[first : first + _BANDS_A_CALL]
-        picture = cv2.merge([np.ascontiguousarray(band, dtype) for band in bands])
+        picture = _interleaved(bands, dtype)
         if (reduced_h, reduced_w) != (height, width):
             picture = cv2.resize(picture, (reduced_w, reduced_h), interpolation=cv2.INTER_AREA)
         shown = cv2.warpAffine(
@@ -139,6 +139,15 @@ def _warp_pixels(
         for band, plane in zip(warped[first : first + _BANDS_A_CALL], cv2.split(shown), strict=True):
             band[:] = plane
     return warped
+
+
+def _interleaved(bands: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """(C, h, w) as (h, w, C) for OpenCV; nothing is copied where the memory lies so already."""
+    picture = bands.transpose(1, 2, 0)
+    inner = (len(bands) * dtype.itemsize, dtype.itemsize)
+    if picture.dtype == dtype and picture.strides[1:] == inner:
+        return picture
+    return np.asarray(cv2.merge([np.ascontiguousarray(band, dtype) for band in bands]))
 
 
 def _warp_nearest(

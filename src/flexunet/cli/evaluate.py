@@ -1,0 +1,49 @@
+"""`flexunet evaluate`: a model against the masks of a split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, cast
+
+import typer
+
+from ..errors import ConfigError
+
+
+def evaluate(
+    target: Path = typer.Argument(..., metavar="MODEL|RUN|CONFIG", help="Model file, run folder, or config."),
+    split: str = typer.Option("test", "--split", help="train, valid or test."),
+    data: Path | None = typer.Option(
+        None, "--data", help="Dataset folder in place of the config's: {split}/{images,masks} in it."
+    ),
+    tta: bool = typer.Option(False, "--tta", help="Mean over the eight flips and quarter turns."),
+    out: Path | None = typer.Option(
+        None, "--out", help="Folder of the report; left out: evaluation_SPLIT in the run folder."
+    ),
+    set_: list[str] = typer.Option(
+        [], "--set", metavar="KEY=VALUE", help="Override a setting of the config."
+    ),
+    overwrite: bool = typer.Option(False, "--overwrite", help="Replace the evaluation that is there."),
+) -> None:
+    """Score a model at the masks' own resolution: IoU, F1, precision, recall, pictures of worst and best.
+
+    Example: flexunet evaluate runs/bijie --split test --tta
+    """
+    if split not in ("train", "valid", "test"):
+        raise ConfigError(f"--split {split}: expected train, valid or test")
+    chosen = cast(Literal["train", "valid", "test"], split)
+    from ..evaluation import evaluate_job, job_of, score_table
+    from .progress import show_progress
+
+    job = job_of(target, chosen, data, set_)
+    for note in job.notes:
+        typer.echo(f"Note: {note}", err=True)
+    with show_progress() as progress:
+        result = evaluate_job(job, chosen, out, tta=tta, overwrite=overwrite, progress=progress)
+    typer.echo(score_table(result.scores))
+    typer.echo(str(result.out))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("evaluate")(evaluate)

@@ -1,0 +1,177 @@
+"""What `flexunet evaluate` was pointed at: a model file, a run folder or a config."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..config import read_config
+from ..config.schema import ClassConfig, Config, DataConfig, EvaluateConfig, SplitConfig
+from ..data import split_folders
+from ..errors import ConfigError, DataError, ModelFileError
+from ..files import write_text
+from ..modelfile import ModelRecord, is_model_file, read_record
+from .evaluate import Evaluation, Progress, Split, evaluate
+from .reference import DEFAULT_LOSS, DEFAULT_METRIC, loss_name, metric_name
+from .report import reference_csv
+
+_MODELS = ("model.safetensors", "models/best_model.safetensors", "best_model.safetensors")
+_CONFIGS = ("config.toml", "models/config.toml")
+
+
+@dataclass(frozen=True)
+class Job:
+    """Which model on which data, and where results go unless told otherwise."""
+
+    model: Path
+    data: DataConfig
+    settings: EvaluateConfig
+    base: Path
+    """Folder in which the evaluation's folder is made."""
+    loss: str = DEFAULT_LOSS
+    metric: str = DEFAULT_METRIC
+    reference_csv: Path | None = None
+    """Where the reference itself would have put `evaluation.csv`."""
+    notes: tuple[str, ...] = ()
+
+
+def job_of(
+    target: Path, split: Split = "test", data: Path | None = None, overrides: Sequence[str] = ()
+) -> Job:
+    """Understand a model file, a run folder, or a config in either dialect.
+
+    Args:
+        target: `model.safetensors`, RUN with its model and config.toml, or a config whose model is in its
+        place. split: the split that will be evaluated.
+        data: dataset folder in place of the config's: with {split}/{images,masks}, or images and masks
+        itself. overrides: `section.key=value` on the config.
+
+    Raises:
+        ConfigError, DataError, ModelFileError: nothing there, or not enough to go on.
+    """
+    if target.is_dir():
+        job = _of_run(target, overrides)
+    elif is_model_file(target):
+        job = _of_model(target, data, overrides)
+    elif target.exists():
+        job = _of_config(target, overrides)
+    else:
+        raise ConfigError(f"{target}: no such model file, run folder or config")
+    if data is None:
+        return job
+    return _replaced(job, data=_at(job.data, data, split))
+
+
+def _of_run(folder: Path, overrides: Sequence[str]) -> Job:
+    config = next((folder / name for name in _CONFIGS if (folder / name).exists()), None)
+    if config is None:
+        raise ConfigError(f"{folder} is no run folder: it has no {' or '.join(_CONFIGS)}")
+    model = next((folder / name for name in _MODELS if (folder / name).exists()), None)
+    job = _of_config(config, overrides, model)
+    return _replaced(job, base=folder)
+
+
+def _of_model(path: Path, data: Path | None, overrides: Sequence[str]) -> Job:
+    config = next((path.parent / name for name in _CONFIGS if (path.parent / name).exists()), None)
+    if config is not None:
+        return _replaced(_of_config(config, overrides, path), base=path.parent)
+    if overrides:
+        raise ConfigError(f"--set changes a config, and {path} has none beside it")
+    if data is None:
+        raise ConfigError(
+            f"{path} has no config.toml beside it. Say where images and masks are: --data FOLDER"
+        )
+    return Job(path, _data_of(read_record(path)), EvaluateConfig(), path.parent)
+
+
+def _of_config(path: Path, overrides: Sequence[str], model: Path | None = None) -> Job:
+    loaded = read_config(path, overrides)
+    config = loaded.config
+    reference = config.output.layout == "reference"
+    return Job(
+        model=model or _model_of(config),
+        data=config.data,
+        settings=config.evaluate,
+        base=config.output.dir,
+        loss=loss_name(config.train.loss),
+        metric=metric_name(config.output.metrics),
+        reference_csv=config.output.dir / "evaluation.csv" if reference else None,
+        notes=loaded.notes,
+    )
+
+
+def _model_of(config: Config) -> Path:
+    """The model in its place, as training leaves it there."""
+    output = config.output
+    folder = output.dir
+    if output.layout == "reference":
+        folder = output.model_dir or output.dir / "models"
+    name = "best_model.safetensors" if output.layout == "reference" else "model.safetensors"
+    found = next((folder / each for each in (name, *_MODELS) if (folder / each).exists()), None)
+    if found is not None:
+        return found
+    keras = next((path for suffix in ("h5", "keras") for path in sorted(folder.glob(f"*.{suffix}"))), None)
+    if keras is not None:
+        cure = (
+            f"Turn the reference's model into ours: flexunet convert {keras} --config CONFIG {folder / name}"
+        )
+    else:
+        cure = "Train it first: flexunet train CONFIG"
+    raise ModelFileError(f"{folder / name}: there is no such model. {cure}")
+
+
+def _data_of(record: ModelRecord) -> DataConfig:
+    """Data as the model's record describes them; the folders come from the user."""
+    classes = tuple(
+        ClassConfig(name=name, colour=colour)
+        for name, colour in zip(record.classes.names, record.classes.colours, strict=True)
+    )
+    kept = {name: getattr(record.data, name) for name in type(record.data).model_fields}
+    return DataConfig(classes=classes, **kept)
+
+
+def _at(data: DataConfig, folder: Path, split: Split) -> DataConfig:
+    """The same data settings for another dataset folder."""
+    folder = folder.absolute()
+    moved = data.model_copy(update={"root": folder, "train": None, "valid": None, "test": None})
+    try:
+        split_folders(moved, split)
+    except DataError:
+        images, masks = folder / "images", folder / "masks"
+        if not (images.is_dir() and masks.is_dir()):
+            raise
+        moved = moved.model_copy(update={split: SplitConfig(images=(images,), masks=(masks,))})
+    return moved
+
+
+def evaluate_job(
+    job: Job,
+    split: Split = "test",
+    out: Path | None = None,
+    *,
+    tta: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Evaluate a job and write its report into `out`, or beside its model as `evaluation_SPLIT`.
+
+    Raises: as `evaluate`.
+    """
+    settings = job.settings.model_copy(update={"tta": tta or job.settings.tta})
+    if out is None:
+        out = job.base / f"evaluation_{split}{'_tta' if settings.tta else ''}"
+    result = evaluate(
+        job.model, job.data, split, out,
+        settings=settings, loss=job.loss, metric=job.metric, overwrite=overwrite, progress=progress,
+    )  # fmt: skip
+    if job.reference_csv is not None:
+        write_text(job.reference_csv, reference_csv(result.scores))
+    return result
+
+
+def _replaced(job: Job, *, data: DataConfig | None = None, base: Path | None = None) -> Job:
+    return Job(
+        job.model, data or job.data, job.settings, base or job.base,
+        job.loss, job.metric, job.reference_csv, job.notes,
+    )  # fmt: skip
