@@ -1,0 +1,117 @@
+"""Landslide IoU on Bijie from random weights within an hour on two CPU cores: each recipe trained, scored, recorded.
+
+    python benchmarks/bench_bijie.py ../shared/data/bijie --work WORK --recipe native
+
+Prepares the dataset (overlapping scenes kept in one split), trains `examples/bijie.toml` with the recipe's settings,
+evaluates on the test split, and writes `benchmarks/results/bijie_RECIPE.json` and the learning curve beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import platform
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+CONFIG = HERE.parent / "examples" / "bijie.toml"
+RECIPES: dict[str, tuple[str, ...]] = {
+    "native": (),
+    "native_40_epochs": ("train.epochs=40",),
+    "wide_40_epochs": ("train.epochs=40", "model.widths=[32,48,96,160,256,320]"),
+    "flexunet_256": (
+        "model={architecture='flexunet', base_filters=16, num_layers=6, normalization=true}",
+        "train.epochs=20",
+    ),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("source", type=Path, help="folder of the raw Bijie data")
+    parser.add_argument("--work", type=Path, default=Path("WORK"), help="where dataset and runs go")
+    parser.add_argument("--recipe", choices=RECIPES, default="native")
+    arguments = parser.parse_args()
+    dataset, run = arguments.work / "bijie", arguments.work / "runs" / arguments.recipe
+    if not dataset.exists():
+        flexunet("prepare", arguments.source, dataset)
+    settings = [f"data.root={dataset.resolve()}", f"output.dir={run.resolve()}", *RECIPES[arguments.recipe]]
+    seconds, cpu_seconds = timed("train", CONFIG, *(word for item in settings for word in ("--set", item)))
+    flexunet("evaluate", run, "--split", "test")
+    record = {
+        "recipe": arguments.recipe,
+        "settings": RECIPES[arguments.recipe],
+        "config": "examples/bijie.toml",
+        "train_minutes": round(seconds / 60, 2),
+        "train_cpu_minutes": round(cpu_seconds / 60, 2),
+        "machine": machine(),
+        "date": time.strftime("%Y-%m-%d"),
+        "validation_by_epoch": validation_curve(run / "log.csv"),
+        "test": json.loads((run / "evaluation" / "test" / "scores.json").read_text(encoding="utf-8")),
+    }
+    results = HERE / "results"
+    results.mkdir(exist_ok=True)
+    (results / f"bijie_{arguments.recipe}.json").write_text(
+        json.dumps(record, indent=1) + "\n", encoding="utf-8"
+    )
+    shutil.copy(run / "curves.png", results / f"bijie_{arguments.recipe}.png")
+    print(json.dumps({key: record[key] for key in ("recipe", "train_minutes", "train_cpu_minutes")}))
+
+
+def timed(*arguments: object) -> tuple[float, float]:
+    """Wall-clock and processor seconds of a command."""
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    flexunet(*arguments)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    processor = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    return time.monotonic() - started, processor
+
+
+def flexunet(*arguments: object) -> None:
+    """Run a flexunet command; stop where it fails."""
+    subprocess.run([sys.executable, "-m", "flexunet", *map(str, arguments)], check=True)
+
+
+def validation_curve(log: Path) -> list[dict[str, float]]:
+    """Epoch, seconds of the epoch, and validation IoU."""
+    with log.open(encoding="utf-8", newline="") as rows:
+        return [
+            {
+                "epoch": int(row["epoch"]),
+                "seconds": float(row["seconds"]),
+                "val_iou": round(float(row["val_iou"]), 4),
+            }
+            for row in csv.DictReader(rows)
+        ]
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    return {
+        "processor": processor_name(),
+        "cores": os.cpu_count(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+    }
+
+
+def processor_name() -> str:
+    """The processor's model name where the system tells."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+if __name__ == "__main__":
+    main()
