@@ -55,8 +55,12 @@ def main() -> None:
 
 def _register() -> None:
     """Adds every command; what they need beyond the standard library is imported when they run."""
-    from . import prepare, train
+    from . import convert, evaluate, inspect, predict, prepare, train
 
+    convert.register(app)
+    evaluate.register(app)
+    inspect.register(app)
+    predict.register(app)
     prepare.register(app)
     train.register(app)
 

@@ -1,5 +1,16 @@
-"""Pictures and scenes to classes: the predictor, tiles and blending, test-time augmentation."""
+"""Pictures and scenes to classes: the predictor, tiles and blending, test-time augmentation, files."""
 
+from .locate import Located, locate_model
+from .outputs import find_images
+from .predict_files import FilesReport, predict_files
 from .predictor import Prediction, Predictor
 
-__all__ = ["Prediction", "Predictor"]
+__all__ = [
+    "FilesReport",
+    "Located",
+    "Prediction",
+    "Predictor",
+    "find_images",
+    "locate_model",
+    "predict_files",
+]

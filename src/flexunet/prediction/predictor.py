@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -130,6 +131,12 @@ class Predictor:
         kept = self._one(image, tiling, tta, keep=True).probabilities
         assert kept is not None
         return kept
+
+    def with_settings(self, **changed: Any) -> Predictor:
+        """The same predictor with other fields of `PredictConfig`, such as `tta=True` or `tile=512`."""
+        other = copy(self)
+        other.settings = PredictConfig(**{**self.settings.model_dump(), **changed})
+        return other
 
     def read(self, image: Path | str | NDArray[Any] | Picture) -> Picture:
         """The picture as the model takes it. Raises as `__call__`."""
