@@ -88,6 +88,12 @@ class RunFolder:
         """`reference` layout: the two configured log values of every epoch."""
         return self.eval_dir / "train_metrics.csv"
 
+    def config_copy(self, source: Path | None) -> str | None:
+        """Name of the copy of the user's config, which the reference layout keeps beside the model."""
+        if source is None or not self.reference or source.name == self.config.name:
+            return None
+        return source.name
+
     def outputs(self, config_copy: str | None) -> tuple[Path, ...]:
         """Every file a run writes under a fixed name, the state aside."""
         common = (self.model, self.last, self.config, self.log, self.curves)

@@ -189,7 +189,8 @@ def tversky(scored: Scored, weights: Tensor | None = None) -> Tensor:
     over = (0, 2, 3)
     hit, predicted, true = scored.total(torch.stack([(y * p).sum(over), p.sum(over), y.sum(over)]))
     false = TVERSKY_FALSE_POSITIVES * (predicted - hit) + TVERSKY_FALSE_NEGATIVES * (true - hit)
-    return 1 - ((hit + SMOOTH) / (hit + false + SMOOTH)).mean()
+    overlap: Tensor = (hit + SMOOTH) / (hit + false + SMOOTH)
+    return 1 - overlap.mean()
 
 
 def lovasz(scored: Scored, weights: Tensor | None = None) -> Tensor:

@@ -8,9 +8,10 @@ from typing import Literal
 
 from torch import nn
 
-from ..config.schema import Config
+from ..config.schema import Config, TrainConfig
 from ..data import Pair
 from ..modelfile import ModelRecord
+from ..prediction import Predictor
 from ..raster import IMAGE_SUFFIXES, write_labels_png
 from .folder import RunFolder
 
@@ -48,17 +49,15 @@ def draw_pictures(
     record: ModelRecord,
     images: Sequence[Path],
     folder: RunFolder,
-    config: Config,
+    train: TrainConfig,
 ) -> None:
     """Write `Epoch_<epoch>_<name>.png`, palette PNGs of the images' own size, whole and/or tiled."""
-    from ..prediction import Predictor
-
     kinds: list[tuple[Path, Literal["whole", "tiled"]]] = []
-    if config.train.epoch_pictures_whole:
+    if train.epoch_pictures_whole:
         kinds.append((folder.pictures, "whole"))
-    if config.train.epoch_pictures_tiled:
+    if train.epoch_pictures_tiled:
         kinds.append((folder.tiled_pictures, "tiled"))
-    predictor = Predictor(network, record)
+    predictor = Predictor(network, record, device=str(next(network.parameters()).device))
     for place, tiling in kinds:
         for path, name in picture_names(images).items():
             labels = predictor(path, tiling=tiling)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,39 +14,23 @@ from torch import nn
 
 from ..augment import Augmenter
 from ..bands import Bands
-from ..config import Config, DataConfig, dump_toml, read_config
+from ..config import Config, DataConfig
 from ..data import Loader, PlainSampler, Store, band_statistics, open_store
-from ..errors import ConfigError, DataError, Problem
-from ..files import write_bytes, write_text
-from ..modelfile import InputRecord, ModelRecord, save_model
+from ..modelfile import InputRecord, ModelRecord
 from ..nets import build_network
-from ..views import draw_curves
-from . import pictures
-from .folder import RunFolder, check_folder, claim_folder
+from .folder import RunFolder, check_folder
 from .hardware import Hardware, build_fabric, choose_hardware, set_threads
 from .interrupts import StopRequest
 from .launch import first_process, launch
 from .loop import Run, fit
 from .losses import balanced_weights
 from .optim import MovingAverage, build_optimizer
+from .outputs import Outputs
+from .pictures import choose_images
 from .probe import Estimate, measure
 from .reporter import Reporter
-from .runlog import write_curves, write_log, write_reference_files
-from .state import Progress, SavedState, load_state, readable_disk_errors, save_state
-
-log = logging.getLogger("flexunet")
-
-MAY_DIFFER = {
-    "train": {
-        "devices", "num_nodes", "accelerator", "threads", "num_workers", "checkpoint_minutes", "compile",
-        "channels_last", "patience",
-        "epoch_pictures", "epoch_pictures_images", "epoch_pictures_whole", "epoch_pictures_tiled",
-    },
-    "data": {"cache_dir"},
-}  # fmt: skip
-"""Keys that a continued run may change; the first line ones change no number on one CPU but with other
-threads.
-"""
+from .resume import continued, restore
+from .state import Progress, Row, load_state, save_state
 
 
 @dataclass(frozen=True)
@@ -55,8 +39,8 @@ class RunResult:
 
     dir: Path
     model: Path
-    scores: dict[str, float | int | None]
-    rows: tuple[dict[str, float | int | None], ...]
+    scores: Row
+    rows: tuple[Row, ...]
 
 
 @dataclass(frozen=True)
@@ -67,18 +51,10 @@ class Job:
     hardware: Hardware
     folder: RunFolder
     source: Path | None
-    """The config file the user wrote, copied into the reference layout."""
+    """The config file the user wrote."""
     resume: bool
     overwrite: bool
     show: bool
-    notes: tuple[str, ...] = ()
-
-    @property
-    def config_copy(self) -> str | None:
-        """Name of the copy of the user's config in the reference layout."""
-        if self.source is None or not self.folder.reference or self.source.name == self.folder.config.name:
-            return None
-        return self.source.name
 
 
 def train(
@@ -106,39 +82,10 @@ def train(
     folder = RunFolder.of(config.output)
     hardware = choose_hardware(config.train.accelerator, config.train.precision)
     job = Job(config, hardware, folder, source, resume, overwrite, show)
-    check_folder(folder, job.config_copy, resume=resume, overwrite=overwrite)
+    check_folder(folder, folder.config_copy(source), resume=resume, overwrite=overwrite)
     if resume and folder.config.exists():
         job = replace(job, config=continued(config, folder.config))
     return launch(build_fabric(job.config.train, hardware), run_process, job)
-
-
-def continued(config: Config, saved: Path) -> Config:
-    """The config to continue a run with: as given, with the number of epochs that a budget was turned into.
-
-    Raises:
-        ConfigError: settings differ from the run's that change its result.
-    """
-    earlier = read_config(saved).config
-    if config.train.budget_minutes is not None:
-        changes = {"epochs": earlier.train.epochs, "budget_minutes": None}
-        config = config.model_copy(update={"train": config.train.model_copy(update=changes)})
-    before, now = earlier.model_dump(mode="json"), config.model_dump(mode="json")
-    free = {name: set(keys) for name, keys in MAY_DIFFER.items()}
-    if config.train.schedule in ("constant", "plateau"):
-        free["train"].add("epochs")
-    problems = [
-        Problem(f"{now[section][key]!r} now, {value!r} in the run.", where=f"{section}.{key}")
-        for section in ("data", "model", "train", "augment")
-        for key, value in before[section].items()
-        if key not in free.get(section, ()) and now[section].get(key) != value
-    ]
-    if problems:
-        raise ConfigError(
-            f"The run in {config.output.dir} was started with other settings. Undo the changes or train anew "
-            f"with --overwrite or another output.dir:",
-            problems,
-        )
-    return config
 
 
 def run_process(fabric: Fabric, job: Job) -> RunResult:
@@ -160,7 +107,7 @@ def run_process(fabric: Fabric, job: Job) -> RunResult:
         )
     batches, validation = build_loaders(config, bands, store, valid_store, fabric)
     weights = class_weights(config, store, fabric.device)
-    pictured = pictures.choose_images(config, (valid_store or store).pairs)
+    pictured = choose_images(config, (valid_store or store).pairs)
 
     # Network: the seed decides its weights
     def build() -> nn.Module:
@@ -183,15 +130,15 @@ def run_process(fabric: Fabric, job: Job) -> RunResult:
             config = config.model_copy(update={"train": chosen})
         if fabric.is_global_zero:
             reporter.line(estimate.describe(config.train.epochs))
-    names = [*pictures.picture_names(pictured).values()]
-    first_process(fabric, lambda: _prepare_folder(job, config, names, fresh=saved is None))
+    outputs = Outputs(folder, config, job.source, pictured)
+    first_process(fabric, partial(outputs.prepare, fresh=saved is None))
 
     # Everything the loop needs
     network = build()
     optimizer = build_optimizer(network, config.train)
     average = MovingAverage(network, config.train.ema) if config.train.ema else None
     averaged = average.network if average else None
-    progress = _restore(saved, store, network, optimizer, averaged)
+    progress = restore(saved, store.fingerprint, network, optimizer, averaged)
     if fabric.world_size > 1 and fabric.device.type == "cuda":
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
     module = cast(nn.Module, torch.compile(network)) if config.train.compile else network
@@ -205,7 +152,7 @@ def run_process(fabric: Fabric, job: Job) -> RunResult:
         bands=bands,
         data=InputRecord.of(config.data),
         predict=config.predict,
-        training=_training_record(config, job, fabric, store, budget),
+        training=training_record(config, job, fabric, store, budget),
         fingerprint=store.fingerprint,
     )
 
@@ -214,7 +161,10 @@ def run_process(fabric: Fabric, job: Job) -> RunResult:
         save_state(folder.state, progress, network, optimizer, averaged, identity)
 
     def epoch_done(run: Run, best: bool) -> None:
-        _write_epoch(run, best, record, job, config, pictured)
+        scores = {"valid": progress.rows[-1]} if validation is not None else {}
+        training = {**record.training, "epoch": progress.epoch, "step": progress.step}
+        now = record.model_copy(update={"scores": scores, "training": training})
+        outputs.epoch(progress, run.result, now, now.classes, best=best)
 
     def stop_file() -> bool:
         path = folder.stop_file()
@@ -243,7 +193,12 @@ def run_process(fabric: Fabric, job: Job) -> RunResult:
         how_to_resume=f"flexunet train {job.source or folder.config} --resume",
     )
     with stop, reporter.started(batches.steps_per_epoch * config.train.epochs, _batches_done(run)):
-        fit(run)
+        try:
+            fit(run)
+        except FlexunetError:
+            first_process(fabric, partial(outputs.draw, progress.rows))
+            raise
+        first_process(fabric, partial(outputs.draw, progress.rows))
     scores = _best_row(progress)
     return RunResult(folder.dir, folder.model, scores, tuple(progress.rows))
 
@@ -294,57 +249,10 @@ def class_weights(config: Config, store: Store, device: torch.device) -> torch.T
     return torch.tensor(weights, dtype=torch.float32, device=device)
 
 
-def _restore(
-    saved: SavedState | None,
-    store: Store,
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    average: nn.Module | None,
-) -> Progress:
-    if saved is None:
-        return Progress()
-    if saved.identity.get("fingerprint") != store.fingerprint:
-        raise DataError(
-            "The training images or masks have changed since the run was started; it cannot be continued. "
-            "Put them back, or train anew with --overwrite."
-        )
-    saved.restore(network, optimizer, average)
-    return saved.progress
-
-
-def _prepare_folder(job: Job, config: Config, picture_names: list[str], *, fresh: bool) -> None:
-    """Claim the folder and write down what the run is."""
-    folder = job.folder
-    with readable_disk_errors(folder.dir):
-        claim_folder(folder, job.config_copy, picture_names, fresh=fresh)
-        write_text(folder.config, dump_toml(config))
-        if job.config_copy is not None and job.source is not None:
-            write_bytes(folder.config.parent / job.config_copy, job.source.read_bytes())
-
-
-def _write_epoch(
-    run: Run, best: bool, record: ModelRecord, job: Job, config: Config, pictured: list[Path]
-) -> None:
-    """Models, log, curves and pictures after an epoch."""
-    folder, rows = job.folder, run.progress.rows
-    scores = {"valid": rows[-1]} if run.validation is not None else {}
-    training = {**record.training, "epoch": run.progress.epoch, "step": run.progress.step}
-    record = record.model_copy(update={"scores": scores, "training": training})
-    with readable_disk_errors(folder.dir):
-        save_model(folder.last, run.result, record)
-        if best:
-            save_model(folder.model, run.result, record)
-        write_log(folder.log, run.classes, rows)
-        write_curves(folder.curves, rows, draw_curves, f"{folder.dir.name}: training")
-        if folder.reference:
-            write_reference_files(folder, rows, config.output.metrics, draw_curves)
-        if pictured:
-            pictures.draw_pictures(run.progress.epoch, run.result, record, pictured, folder, config)
-
-
-def _training_record(
+def training_record(
     config: Config, job: Job, fabric: Fabric, store: Store, budget: float | None
 ) -> dict[str, Any]:
+    """How the weights came about, for the model file."""
     return {
         "config": {name: getattr(config, name).model_dump(mode="json") for name in ("train", "augment")},
         "images": len(store),
@@ -359,6 +267,6 @@ def _batches_done(run: Run) -> int:
     return run.progress.epoch * run.batches.steps_per_epoch + run.progress.batch
 
 
-def _best_row(progress: Progress) -> dict[str, float | int | None]:
+def _best_row(progress: Progress) -> Row:
     rows = {row["epoch"]: row for row in progress.rows}
     return rows.get(progress.best.epoch) or (progress.rows[-1] if progress.rows else {})

@@ -41,14 +41,17 @@ def write_log(path: Path, classes: Classes, rows: Sequence[Row]) -> None:
     write_text(path, buffer.getvalue())
 
 
-def write_curves(path: Path, rows: Sequence[Row], draw: Draw, title: str) -> None:
-    """Draw losses and scores of every epoch."""
+def draw_log(folder: RunFolder, rows: Sequence[Row], metrics: Sequence[str], draw: Draw) -> None:
+    """Draw losses and scores of every epoch; in the reference layout its two charts beside them."""
     names = ("loss", "val_loss", "val_iou", "val_f1", "learning_rate")
-    draw(_series(rows, names), path, title)
+    draw(_series(rows, names), folder.curves, f"{folder.dir.name}: training")
+    if folder.reference:
+        draw(_series(rows, ("loss", "val_loss")), folder.losses_csv.with_suffix(".png"), "train_losses")
+        draw(_series(rows, metrics), folder.metrics_csv.with_suffix(".png"), "train_metrics")
 
 
-def write_reference_files(folder: RunFolder, rows: Sequence[Row], metrics: Sequence[str], draw: Draw) -> None:
-    """Write eval/train_losses, eval/train_metrics (CSV and PNG) and history.json as the reference names them.
+def write_reference_files(folder: RunFolder, rows: Sequence[Row], metrics: Sequence[str]) -> None:
+    """Write eval/train_losses.csv, eval/train_metrics.csv and history.json as the reference names them.
 
     The forms: losses `epoch, loss, val_loss`, metrics `epoch,<name>,<name>,` with a trailing comma; rows
     `e, value, value` with e from 0 and 4 decimals; a name that is not in the log is written 0. history.json
@@ -63,7 +66,6 @@ def write_reference_files(folder: RunFolder, rows: Sequence[Row], metrics: Seque
             lines.append(", ".join([str(int(row["epoch"] or 1) - 1), *(f"{value:.4f}" for value in values)]))
         path = folder.eval_dir / f"{kind}.csv"
         write_text(path, "\n".join(lines) + "\n")
-        draw(_series(rows, wanted), path.with_suffix(".png"), kind)
     write_text(folder.history, json.dumps(history(rows), indent=1) + "\n")
 
 
