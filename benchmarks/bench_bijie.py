@@ -1,9 +1,10 @@
-"""Landslide IoU on Bijie from random weights within an hour on two CPU cores: each recipe trained, scored, recorded.
+"""Landslide IoU on Bijie from random weights within an hour on two CPU cores, recipe by recipe.
 
     python benchmarks/bench_bijie.py ../shared/data/bijie --work WORK --recipe native
 
-Prepares the dataset (overlapping scenes kept in one split), trains `examples/bijie.toml` with the recipe's settings,
-evaluates on the test split, and writes `benchmarks/results/bijie_RECIPE.json` and the learning curve beside it.
+Prepares the dataset (overlapping scenes kept in one split), trains `examples/bijie.toml` with the
+recipe's settings, evaluates on the test split, and writes `benchmarks/results/bijie_RECIPE.json` and the
+learning curve beside it.
 """
 
 from __future__ import annotations
