@@ -36,9 +36,8 @@ def paint(folder: Path, cases: Mapping[str, tuple[Labels, Labels | None]]) -> No
     """For each name (prediction wanted, truth): an image predicted so, and its mask; None: a negative."""
     for name, (wanted, truth) in cases.items():
         grey = np.where(wanted == 1, BRIGHT, DARK).astype(np.uint8)
-        _write(
-            folder / ("images" if truth is not None else "negatives") / f"{name}.png", cv2.merge([grey] * 3)
-        )
+        place = "images" if truth is not None else "negatives"
+        _write(folder / place / f"{name}.png", np.repeat(grey[..., None], 3, axis=2))
         if truth is not None:
             _write(folder / "masks" / f"{name}.png", truth)
 
