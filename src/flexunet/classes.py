@@ -46,3 +46,12 @@ class Classes(BaseModel):
     def foreground(self) -> tuple[int, ...]:
         """Labels of all classes but the background."""
         return tuple(index for index in range(len(self.names)) if index != self.background)
+
+
+def palette_colour(index: int) -> Colour:
+    """Colour `index` of the Pascal VOC palette: each bit of the index sets a high bit of one channel."""
+    channels = [0, 0, 0]
+    for bit in range(8):
+        for channel in range(3):
+            channels[channel] |= (index >> (3 * bit + channel) & 1) << (7 - bit)
+    return channels[0], channels[1], channels[2]

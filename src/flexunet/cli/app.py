@@ -55,10 +55,11 @@ def main() -> None:
 
 def _register() -> None:
     """Adds every command; what they need beyond the standard library is imported when they run."""
-    from . import convert, evaluate, inspect, predict, prepare, train
+    from . import convert, evaluate, init, inspect, predict, prepare, train
 
     convert.register(app)
     evaluate.register(app)
+    init.register(app)
     inspect.register(app)
     predict.register(app)
     prepare.register(app)

@@ -74,9 +74,14 @@ class _Writer:
             text = (field.description or "").replace("\n", " ")
             yield ""
             yield from _comment(f"{text} ({accepts})" if _plain(accepts) else text)
-        quiet = off_by_default or (self.active is not None and dotted(key_path) not in self.active)
+        quiet = off_by_default or not self.is_active(key_path)
         for number, line in enumerate(self.pair(name, value, switched_off=not off_by_default)):
             yield (f"#{line}" if number == 0 or line == "]" else f"# {line}") if quiet else line
+
+    def is_active(self, key_path: KeyPath) -> bool:
+        """Whether a field, or a table around it, is one to be written out."""
+        around = (dotted(key_path[:length]) for length in range(1, len(key_path) + 1))
+        return self.active is None or any(name in self.active for name in around)
 
     def pair(self, name: str, value: Any, *, switched_off: bool = True) -> list[str]:
         if value is None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from itertools import count
 from typing import Any
 
+from ...classes import Colour, palette_colour
 from .values import Value, Values
-
-Colour = tuple[int, int, int]
 
 _DEFAULT_MAP: tuple[Colour, ...] = ((0, 0, 0), (0, 255, 0), (255, 0, 0), (0, 0, 255))
 """The reference's rgb_map where none is written."""
@@ -94,14 +93,5 @@ def _named(colours: list[Colour], values: Values) -> list[dict[str, Any]]:
 
 def _filled(colours: list[Colour], number: int) -> list[Colour]:
     """`colours` brought to `number` with colours that none of them has (those of the Pascal VOC palette)."""
-    spare = (colour for colour in map(_palette_colour, count(1)) if colour not in colours)
+    spare = (colour for colour in map(palette_colour, count(1)) if colour not in colours)
     return colours + [next(spare) for _ in range(number - len(colours))]
-
-
-def _palette_colour(index: int) -> Colour:
-    """Colour `index` of the Pascal VOC palette: bit k of the index sets a high bit of one channel."""
-    channels = [0, 0, 0]
-    for bit in range(8):
-        for channel in range(3):
-            channels[channel] |= (index >> (3 * bit + channel) & 1) << (7 - bit)
-    return channels[0], channels[1], channels[2]
