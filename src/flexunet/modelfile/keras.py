@@ -66,8 +66,9 @@ def _bands(path: Path, config: Config, channels: int, told: KerasModel) -> Bands
     """Raw values divided by 255, or as they are: what the network did itself, done before it."""
     expected = "scale255" if told.divides_by_255 else "none"
     if config.data.normalisation != expected:
+        does = "divides" if told.divides_by_255 else "does not divide"
         raise ModelFileError(
-            f"{path}: its network {'divides' if told.divides_by_255 else 'does not divide'} the input by 255, "
+            f"{path}: its network {does} the input by 255, "
             f"but the config says otherwise. Set input_normalize = {told.divides_by_255} in [model] "
             f'(native: data.normalisation = "{expected}").'
         )

@@ -6,12 +6,14 @@ from .keras_weights import KerasModel, load_keras_weights
 from .layers import LayerRow, Stage, layer_table, stages
 from .memory import MemoryEstimate, memory_estimate
 from .resunet import ResUNet
+from .summary import NetworkSummary, summarise
 
 __all__ = [
     "FlexUNet",
     "KerasModel",
     "LayerRow",
     "MemoryEstimate",
+    "NetworkSummary",
     "ResUNet",
     "Stage",
     "build_network",
@@ -20,4 +22,5 @@ __all__ = [
     "memory_estimate",
     "probabilities",
     "stages",
+    "summarise",
 ]

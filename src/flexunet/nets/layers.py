@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial, reduce
 from itertools import groupby
 from typing import Any, Literal
 
@@ -12,6 +14,7 @@ from torch import Tensor, nn
 
 from .resunet import UpsampleTo
 
+View = Callable[[int], int]
 Side = Literal["down", "bridge", "up", "head"]
 
 
@@ -38,6 +41,8 @@ class Stage:
     output_chw: tuple[int, int, int]
     kernel: str
     """Of its first convolution, as `11x11` or `3x3 stride 2`."""
+    convolutions: int
+    """One after the other; those on the way round a residual block are not counted."""
     parameters: int
     flops: int
 
@@ -48,14 +53,12 @@ def layer_table(network: nn.Module, input_shape: Sequence[int]) -> list[LayerRow
     A network built under `torch.device("meta")` is run without memory or arithmetic.
     """
     rows: list[LayerRow] = []
-    field, jump = 1.0, 1.0
+    views: list[View] = []
 
     def record(name: str, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        nonlocal field, jump
         if "shortcut" not in name:  # runs beside the main path, and sees less than it
-            growth, stride = _reach(module, inputs[0], output)
-            field += growth * jump
-            jump *= stride
+            views.append(_view(module, inputs[0], output))
+        field = reduce(lambda pixels, view: view(pixels), reversed(views), 1)
         _, channels, height, width = output.shape
         own = sum(parameter.numel() for parameter in module.parameters())
         rows.append(
@@ -65,7 +68,7 @@ def layer_table(network: nn.Module, input_shape: Sequence[int]) -> list[LayerRow
                 (channels, height, width),
                 own,
                 _flops(module, inputs[0], output),
-                round(field),
+                field,
             )
         )
 
@@ -111,13 +114,16 @@ def _block(row: LayerRow) -> str:
 def _stage(name: str, layers: list[LayerRow]) -> Stage:
     sides: dict[str, Side] = {"stem": "down", "encoder": "down", "decoder": "up", "head": "head"}
     convolutions = [
-        row.kind.removeprefix("convolution ") for row in layers if row.kind.startswith("convolution")
+        row.kind.removeprefix("convolution ")
+        for row in layers
+        if row.kind.startswith("convolution") and "shortcut" not in row.name
     ]
     return Stage(
         name,
         sides[name.partition(".")[0]],
         layers[-1].output_chw,
         convolutions[0],
+        len(convolutions),
         sum(row.parameters for row in layers),
         sum(row.flops for row in layers),
     )
@@ -152,14 +158,22 @@ def _flops(module: nn.Module, x: Tensor, y: Tensor) -> int:
     return 0
 
 
-def _reach(module: nn.Module, x: Tensor, y: Tensor) -> tuple[float, float]:
-    """Input pixels that an output pixel sees beyond the first one, and the factor on the pixel distance."""
+def _view(module: nn.Module, x: Tensor, y: Tensor) -> View:
+    """How many neighbouring input pixels so many neighbouring output pixels see, at their worst position."""
     if isinstance(module, nn.ConvTranspose2d):  # stride = kernel: each output pixel sees one input pixel
-        return 0, 1 / module.stride[0]
+        return partial(_view_upsampled, module.stride[0], 1)
     if isinstance(module, nn.Conv2d):
-        return module.dilation[0] * (module.kernel_size[0] - 1), module.stride[0]
+        return partial(_view_window, module.stride[0], module.dilation[0] * (module.kernel_size[0] - 1) + 1)
     if isinstance(module, nn.MaxPool2d):
-        return 1, 2
+        return partial(_view_window, 2, 2)
     if isinstance(module, UpsampleTo):
-        return float(module.mode == "bilinear"), x.shape[2] / y.shape[2]
-    return 0, 1
+        return partial(_view_upsampled, y.shape[2] / x.shape[2], 2 if module.mode == "bilinear" else 1)
+    return partial(_view_window, 1, 1)
+
+
+def _view_window(stride: int, window: int, pixels: int) -> int:
+    return (pixels - 1) * stride + window
+
+
+def _view_upsampled(factor: float, sources: int, pixels: int) -> int:
+    return math.floor((pixels + factor - 2) / factor) + sources
