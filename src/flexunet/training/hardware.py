@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -122,6 +123,7 @@ def build_fabric(train: TrainConfig, hardware: Hardware) -> Fabric:
         raise _refuse(
             "train.num_nodes", "several machines need torchrun or SLURM.", "Start `torchrun ... flexunet`."
         )
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # we say ourselves what was chosen
     strategy = "auto" if not several else "ddp" if launched_outside() else "ddp_spawn"
     return Fabric(
         accelerator=hardware.accelerator,

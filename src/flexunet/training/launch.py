@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 from typing import TypeVar
 
@@ -34,7 +35,7 @@ def launch(fabric: Fabric, work: Callable[[Fabric, JobT], ResultT], job: JobT) -
         return work(fabric, job)
     try:
         with _signals_go_to_children():
-            outcome = fabric.launch(_guarded, work, job)  # type: ignore[arg-type]
+            outcome = fabric.launch(partial(_guarded, work=work, job=job))
     except (ProcessExitedException, ProcessRaisedException) as error:
         raise TrainingError(f"A training process was lost: {str(error).strip()}") from error
     if isinstance(outcome, FlexunetError):

@@ -16,6 +16,7 @@ from ..augment import Augmenter
 from ..bands import Bands
 from ..config import Config, DataConfig
 from ..data import Loader, PlainSampler, Store, band_statistics, open_store
+from ..errors import FlexunetError
 from ..modelfile import InputRecord, ModelRecord
 from ..nets import build_network
 from .folder import RunFolder, check_folder
