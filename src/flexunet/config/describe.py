@@ -86,12 +86,15 @@ def expected_at(key_path: KeyPath) -> str | None:
     fields = fields_at(key_path)
     if not fields:
         return None
-    annotation, metadata = fields[0].annotation, tuple(fields[0].metadata)
     if isinstance(key_path[-1], int):
-        items = [argument for argument in _all_arguments(annotation) if get_origin(argument) is tuple]
+        parts = [part for field in fields for part in _all_arguments(field.annotation)]
+        items = [part for part in parts if get_origin(part) is tuple]
         if items:
             return expected(get_args(items[0])[0])
-    return expected(annotation, metadata)
+    literals = [field.annotation for field in fields if get_origin(field.annotation) is Literal]
+    if len(literals) > 1:  # a name that each network has its own value for
+        return expected(Union[tuple(literals)])  # noqa: UP007
+    return expected(fields[0].annotation, tuple(fields[0].metadata))
 
 
 def _all_arguments(annotation: Any) -> list[Any]:

@@ -12,11 +12,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from .describe import expected
+from .describe import expected_at, models_in
 from .draft import KeyPath, dotted
-from .schema import Config
+from .schema import Config, SplitConfig
 
 _WIDTH = 110
+_FOLDERS = '{ images = ["folder"], masks = ["folder"] }'
 
 
 def dump_toml(
@@ -37,7 +38,7 @@ def dump_toml(
         preamble: text that stands as a comment at the top.
     """
     writer = _Writer(comments, None if active is None else set(active), relative_to)
-    lines = [f"# {line}".rstrip() for line in preamble.splitlines()]
+    lines = [wrapped for line in preamble.splitlines() for wrapped in _comment(line)]
     for section in type(config).model_fields:
         lines += ["", *writer.section((section,), getattr(config, section))]
     return "\n".join(lines).strip() + "\n"
@@ -66,26 +67,32 @@ class _Writer:
     def field(self, key_path: KeyPath, value: Any, model: type[BaseModel]) -> Iterator[str]:
         name = str(key_path[-1])
         field = model.model_fields[name]
-        off_by_default = value is None and field.default is None
-        if off_by_default and not self.comments:
+        left_out = value is None and field.default is None
+        if left_out and not self.comments:
             return
         if self.comments:
-            accepts = expected(field.annotation, tuple(field.metadata))
+            accepts = expected_at(key_path) or ""
             text = (field.description or "").replace("\n", " ")
             yield ""
             yield from _comment(f"{text} ({accepts})" if _plain(accepts) else text)
-        quiet = off_by_default or not self.is_active(key_path)
-        for number, line in enumerate(self.pair(name, value, switched_off=not off_by_default)):
-            yield (f"#{line}" if number == 0 or line == "]" else f"# {line}") if quiet else line
+        if left_out:
+            folders = SplitConfig in models_in(field.annotation)
+            yield f"#{name} = {_FOLDERS if folders else ''}".rstrip()
+            return
+        for number, line in enumerate(self.pair(name, value)):
+            if self.is_active(key_path):
+                yield line
+            else:
+                yield f"#{line}" if number == 0 or line == "]" else f"# {line}"
 
     def is_active(self, key_path: KeyPath) -> bool:
         """Whether a field, or a table around it, is one to be written out."""
         around = (dotted(key_path[:length]) for length in range(1, len(key_path) + 1))
         return self.active is None or any(name in self.active for name in around)
 
-    def pair(self, name: str, value: Any, *, switched_off: bool = True) -> list[str]:
+    def pair(self, name: str, value: Any) -> list[str]:
         if value is None:
-            return [f'{name} = "none"' if switched_off else f"{name} ="]
+            return [f'{name} = "none"']
         if isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
             return [f"{name} = [", *(f"  {self.value(item)}," for item in value), "]"]
         line = f"{name} = {self.value(value)}"
@@ -129,7 +136,11 @@ def _text(text: str) -> str:
 
 
 def _comment(text: str) -> list[str]:
-    return [f"# {line}" for line in textwrap.wrap(text, _WIDTH - 2)]
+    """A text as comment lines; where it goes on, it is indented a little more."""
+    indent = text[: len(text) - len(text.lstrip())]
+    more = f"{indent}  " if indent else ""
+    lines = textwrap.wrap(text.strip(), _WIDTH - 2, initial_indent=indent, subsequent_indent=more)
+    return [f"# {line}".rstrip() for line in lines or [""]]
 
 
 def _plain(accepts: str) -> bool:
