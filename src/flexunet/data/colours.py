@@ -112,7 +112,8 @@ def _doubt_thin_blends(labels: Labels, colours: Pixels, values: Labels) -> None:
                     continue
                 offset, _ = _to_line(colours[c][None], colours[a], colours[b])
                 if offset[0] <= NEAR:
-                    labels[thin & _beside(labels, values[a], 2) & _beside(labels, values[b], 2)] = _UNDECIDED
+                    between = _beside(labels, values[a], REACH) & _beside(labels, values[b], REACH)
+                    labels[thin & between] = _UNDECIDED
 
 
 def _explain_blends(

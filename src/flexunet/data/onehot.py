@@ -40,20 +40,17 @@ def read_onehot(path: Path, data: DataConfig) -> NDArray[Any]:
 
 def _load(path: Path) -> NDArray[Any]:
     try:
-        content = np.load(path, allow_pickle=False)
-    except (OSError, EOFError, zipfile.BadZipFile) as error:
-        raise RasterError(f"{path}: damaged or no numpy file: {error}") from error
-    except ValueError as error:
-        raise DataError(f"{path}: refused: {error}") from error
-    if isinstance(content, np.ndarray):
-        return content
-    with content:
-        if KEY not in content.files:
-            raise DataError(f"{path}: has no array {KEY!r}; its arrays are {content.files}")
-        try:
+        with path.open("rb") as handle:
+            content = np.load(handle, allow_pickle=False)
+            if isinstance(content, np.ndarray):
+                return content
+            if KEY not in content.files:
+                raise DataError(f"{path}: has no array {KEY!r}; its arrays are {content.files}")
             array: NDArray[Any] = content[KEY]
-        except ValueError as error:  # an object array would run code of the file's author
-            raise DataError(f"{path}: the array {KEY!r} is refused: {error}") from error
-        except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise RasterError(f"{path}: damaged: {error}") from error
-    return array
+            return array
+    except DataError:
+        raise
+    except ValueError as error:  # an object array would run code of the file's author
+        raise DataError(f"{path}: refused: {error}") from error
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise RasterError(f"{path}: damaged or no numpy file: {error}") from error

@@ -169,8 +169,10 @@ def _match_names(matcher: _Matcher) -> None:
         return
     if _tells_apart(matcher.images, _by_words) and _tells_apart(matcher.masks, _by_words):
         matcher.match(_by_words, _by_words, "by the words and numbers of their names")
-    if matcher.images and matcher.masks and _numbers_suffice(matcher.images, matcher.masks):
-        matcher.match(_by_numbers, _by_numbers, "by the numbers in their names")
+    if matcher.images and matcher.masks:
+        rules = _number_rules(matcher.images, matcher.masks)
+        if rules is not None:
+            matcher.match(*rules, "by the numbers in their names")
 
 
 def _match_patterns(matcher: _Matcher, image_pattern: str, mask_pattern: str) -> list[Problem]:
@@ -207,11 +209,6 @@ def _by_words(found: Found) -> Key | None:
     return (found.group, *words) if words else None
 
 
-def _by_numbers(found: Found) -> Key | None:
-    numbers = [word for word in _words(found.stem) if isinstance(word, int)]
-    return (found.group, *numbers) if numbers else None
-
-
 def _by_groups(pattern: str) -> KeyRule:
     compiled = re.compile(pattern)
 
@@ -240,15 +237,36 @@ def _tells_apart(found: list[Found], rule: KeyRule) -> bool:
     return len(set(keys)) == len(keys)
 
 
-def _numbers_suffice(images: list[Found], masks: list[Found]) -> bool:
-    """Whether numbers are a complete, unambiguous key, and the text around them constant on either side."""
+def _number_rules(images: list[Found], masks: list[Found]) -> tuple[KeyRule, KeyRule] | None:
+    """Keys by numbers, or None unless they tell all files apart, match completely, and stand in the same text.
+
+    Where the names of one side have more numbers, those that never change (the 2 of `S2_`) are left out.
+    """
+    columns = []
     for side in (images, masks):
-        if len({re.sub(r"\d+", "#", found.stem) for found in side}) != 1 or not _tells_apart(
-            side, _by_numbers
-        ):
-            return False
-    keys = set(map(_by_numbers, images))
-    return None not in keys and keys == set(map(_by_numbers, masks))
+        if len({re.sub(r"\d+", "#", found.stem) for found in side}) != 1:
+            return None
+        columns.append(list(zip(*(_numbers(found) for found in side), strict=True)))
+    fewest = min(map(len, columns))
+    rules = []
+    for table in columns:
+        telling = [i for i, column in enumerate(table) if len(table) == fewest or len(set(column)) > 1]
+        rules.append(_by_numbers(telling))
+    keys = [[rule(found) for found in side] for rule, side in zip(rules, (images, masks), strict=True)]
+    complete = fewest > 0 and set(keys[0]) == set(keys[1]) and len(set(keys[0])) == len(images) == len(masks)
+    return (rules[0], rules[1]) if complete else None
+
+
+def _numbers(found: Found) -> tuple[int, ...]:
+    return tuple(word for word in _words(found.stem) if isinstance(word, int))
+
+
+def _by_numbers(telling: list[int]) -> KeyRule:
+    def key(found: Found) -> Key:
+        numbers = _numbers(found)
+        return (found.group, *(numbers[i] for i in telling))
+
+    return key
 
 
 def _grouped(files: Iterable[Found], rule: KeyRule) -> dict[Key, list[Found]]:

@@ -115,7 +115,8 @@ def decode_npy(path: Path, bands_wanted: int | None = None) -> Decoded:
         RasterError: not a plain array of two or three axes, or cut.
     """
     try:
-        array = np.load(path, allow_pickle=False)
+        with path.open("rb") as handle:
+            array = np.load(handle, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise RasterError(f"{path}: damaged or not a plain array: {error}") from error
     if (

@@ -101,15 +101,8 @@ def _profile(shape: tuple[int, int, int], dtype: str, grid: Grid, nodata: float 
         "compress": "deflate", "predictor": 3 if dtype.startswith("float") else 2, "BIGTIFF": "IF_SAFER",
     }  # fmt: skip
     if not (count == 3 and dtype == "uint8"):
-        profile |= {
-            "photometric": "minisblack",
-            "alpha": "no",
-        }  # GDAL would take a fourth 8-bit band for alpha
-    if not (count == 3 and dtype == "uint8"):
-        profile |= {
-            "photometric": "minisblack",
-            "alpha": "no",
-        }  # GDAL would take a fourth 8-bit band for alpha
+        # GDAL would take a fourth 8-bit band for alpha.
+        profile |= {"photometric": "minisblack", "alpha": "no"}
     if height >= 256 and width >= 256:
         profile |= {"tiled": True, "blockxsize": 256, "blockysize": 256}
     if grid.is_georeferenced:
