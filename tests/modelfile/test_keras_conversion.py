@@ -12,6 +12,7 @@ import torch
 from flexunet.errors import ModelFileError, OutputExistsError
 from flexunet.modelfile import convert_keras_model, load_model
 from flexunet.nets import probabilities
+from flexunet.prediction import Predictor
 from shared_data import SHARED, needs_shared
 
 DATA = Path(__file__).parents[1] / "data" / "nets"
@@ -87,3 +88,13 @@ def test_a_file_that_is_there_is_not_replaced_unasked(tmp_path: Path) -> None:
     assert target.read_text() == "mine"
     convert_keras_model(*arguments, overwrite=True)
     assert load_model(target).record.training["framework"] == "Keras 2.10.0"
+
+
+def test_prediction_with_a_converted_model_needs_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "model.safetensors"
+    convert_keras_model(DATA / "A_weights_only.h5", DATA / "A_train_eval_infer.config", target)
+    predictor = Predictor.from_file(target)
+    with np.load(DATA / "A_io.npz") as io:
+        image, expected = io["inputs"][0].astype(np.uint8), io["outputs"][0]
+    np.testing.assert_allclose(predictor.probabilities(image), expected.transpose(2, 0, 1), atol=1e-5)
+    np.testing.assert_array_equal(predictor(image), expected.argmax(-1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from typing import get_args
 
 import pytest
@@ -175,6 +176,18 @@ def test_probabilities_sum_to_one(classes: int) -> None:
     result = probabilities(logits)
     assert result.shape == (2, max(2, classes), 3, 4)
     torch.testing.assert_close(result.sum(1), torch.ones(2, 3, 4))
+
+
+@pytest.mark.parametrize("activation", get_args(Activation))
+def test_networks_travel_to_other_processes(activation: Activation) -> None:
+    images = torch.randn(1, 3, 8, 8)
+    for network in (
+        FlexUNet(3, 2, 2, 3, 2, activation=activation),
+        ResUNet(3, 2, (2, 3), (1,), 0.1, activation),
+    ):
+        copy = pickle.loads(pickle.dumps(randomise(network)))
+        with torch.no_grad():
+            assert torch.equal(copy(images), network(images))
 
 
 def test_one_logit_is_the_probability_of_the_second_class() -> None:

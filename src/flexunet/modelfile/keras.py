@@ -57,7 +57,7 @@ def model_from_keras(path: Path, config: Config) -> tuple[Model, tuple[str, ...]
         bands=_bands(path, config, channels, told),
         data=inputs,
         predict=config.predict,
-        training={"source": path.name, "framework": f"Keras {told.keras_version}"},
+        training={"source": path.name, "framework": f"Keras {told.keras_version}", "precision": "32"},
     )
     return Model(network, record), tuple(notes)
 

@@ -15,7 +15,24 @@ ActivationFunction = Callable[[Tensor], Tensor]
 
 def _hard_sigmoid(x: Tensor) -> Tensor:
     """Keras 2: clip(0.2 x + 0.5, 0, 1); (Keras 3 and PyTorch divide by 6 instead of 5)."""
-    return (0.2 * x + 0.5).clamp_(0, 1)
+    return (0.2 * x + 0.5).clamp(0, 1)
+
+
+# Functions with names, not lambdas: a network is pickled on its way to other processes.
+def _tanh(x: Tensor) -> Tensor:
+    return x.tanh_()
+
+
+def _sigmoid(x: Tensor) -> Tensor:
+    return x.sigmoid_()
+
+
+def _exponential(x: Tensor) -> Tensor:
+    return x.exp_()
+
+
+def _linear(x: Tensor) -> Tensor:
+    return x
 
 
 # In place where the derivative can be told from the result: the convolution before it does not need its own
@@ -32,11 +49,11 @@ _FUNCTIONS: dict[str, ActivationFunction] = {
     "mish": F.mish,
     "softplus": F.softplus,
     "softsign": F.softsign,
-    "tanh": lambda x: x.tanh_(),
-    "sigmoid": lambda x: x.sigmoid_(),
+    "tanh": _tanh,
+    "sigmoid": _sigmoid,
     "hard_sigmoid": _hard_sigmoid,
-    "exponential": lambda x: x.exp_(),
-    "linear": lambda x: x,
+    "exponential": _exponential,
+    "linear": _linear,
 }
 
 

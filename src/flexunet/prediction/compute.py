@@ -26,11 +26,14 @@ class Compute:
         return f"{self.device.type}, {name} ({self.reason})"
 
 
-def choose_compute(device: str = "auto", precision: Precision = "auto") -> Compute:
+def choose_compute(
+    device: str = "auto", precision: Precision = "auto", trained_in: str | None = None
+) -> Compute:
     """The device and precision that `auto` stands for on this machine.
 
     `auto` takes CUDA, then MPS, then the CPU; and bf16 where the hardware multiplies in it (CUDA from compute
-    capability 8.0, CPUs with AVX512-BF16 or AMX), float32 elsewhere. Both are deterministic on a CPU.
+    capability 8.0, CPUs with AVX512-BF16 or AMX), float32 elsewhere and for models that were trained in 32
+    bits (`trained_in` "32"). Both are deterministic on a CPU.
 
     Raises:
         ConfigError: the device is not here, or the words mean nothing.
@@ -50,6 +53,8 @@ def choose_compute(device: str = "auto", precision: Precision = "auto") -> Compu
     if precision != "auto":
         dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         return Compute(torch.device(device), dtype, "as asked")
+    if trained_in == "32":
+        return Compute(torch.device(device), torch.float32, "as it was trained")
     instructions = _bf16_instructions(kind)
     if instructions is None:
         return Compute(torch.device(device), torch.float32, f"no bf16 on this {kind}")

@@ -65,7 +65,7 @@ class Predictor:
             network: images (B, C, H, W) to logits (B, K, H, W).
             record: what its model file says, or would say.
             device: auto, cpu, cuda, cuda:1 or mps.
-            precision: auto (bf16 where the hardware has it), 32 or bf16.
+            precision: auto (bf16 where the hardware has it and training did not use 32 bits), 32 or bf16.
             settings: tiling, tile, halo, batch size, test-time augmentation; left out: those in the record.
             own: the network may be changed (its batch norms are folded, its weights converted).
 
@@ -74,7 +74,7 @@ class Predictor:
         """
         self.record = record
         self.settings = settings if settings is not None else record.predict
-        self.compute = choose_compute(device, precision)
+        self.compute = choose_compute(device, precision, record.training.get("precision"))
         self._once: ProbabilitiesOf = NetworkCall(network, self.compute, own=own)
 
     @classmethod
@@ -157,8 +157,11 @@ class Predictor:
         tiling: Tiling | None = None,
         tta: bool | None = None,
         keep_probabilities: bool = False,
+        progress: Callable[[int, int], None] | None = None,
     ) -> Iterator[Prediction]:
         """The predictions of many pictures in their order, computed in batches.
+
+        `progress` gets the windows done and in all of the picture at hand, after each one.
 
         Memory: a batch of pictures at most, and for each a strip of probabilities of a window's height (all
         of them with `keep_probabilities`).
@@ -179,7 +182,7 @@ class Predictor:
         outputs = in_batches(call, inputs(), self.settings.batch_size)
         for first in outputs:
             picture, framing = waiting.popleft()
-            yield self._assemble(picture, framing, chain([first], outputs), keep_probabilities)
+            yield self._assemble(picture, framing, chain([first], outputs), keep_probabilities, progress)
 
     def _assemble(
         self, picture: Picture, framing: Framing, outputs: Iterator[Tensor], keep: bool
@@ -190,7 +193,7 @@ class Predictor:
         shape = picture.valid.shape
         labels = np.empty(shape, np.uint8)
         kept: NDArray[np.float32] | None = None
-        for row, strip in blend(framing.grid, tiles):
+        for row, strip in blend(framing.grid, tiles()):
             labels[row : row + strip.shape[1]] = most_probable(strip)
             if keep and strip.shape[1:] == shape:
                 kept = strip
