@@ -99,6 +99,8 @@ def _value(node: ast.expr) -> Any:
             return _arithmetic(node)
         case ast.Name() | ast.Attribute():
             raise _HasName
+        case ast.Call(func=ast.Tuple()) | ast.Subscript(value=ast.List() | ast.Tuple()):
+            raise SyntaxError  # "(1,2) (3,4)" is no call: a comma is missing
     raise NoLiteral("is code, and no code of a config is run")
 
 

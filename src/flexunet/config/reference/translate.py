@@ -203,7 +203,7 @@ class _Translation:
         """A name of a closed set, whatever its case; a problem with the nearest one where it is none."""
         if name.lower() in known:
             return name.lower()
-        near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.6)
+        near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.7)
         cure = f'Did you mean "{near[0]}"?' if near else f"Expected one of {', '.join(known)}."
         self.values.problem(written.entry, f"{written.value!r} is not known.", cure)
         return known[0]
