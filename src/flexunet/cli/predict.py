@@ -92,7 +92,7 @@ def predict_command(
 
     def count(stage: str, items: int, total: int) -> None:
         nonlocal done
-        done = items
+        done = items if stage == "predicting" else done
         tell(stage, items, total)
 
     try:

@@ -27,6 +27,10 @@ _AHEAD = 2
 """Pictures that are read ahead of the network."""
 
 
+_MANY = 16
+"""A picture of at least this many tiles has a progress of its own."""
+
+
 @dataclass(frozen=True)
 class FilesReport:
     """What became of every file."""
@@ -85,7 +89,13 @@ def predict_files(
             else:
                 failed.append(_problem(path, picture))
 
-    for prediction in predictor.predict(pictures(), tiling=tiling, tta=tta, keep_probabilities=probability):
+    def window_done(done: int, total: int) -> None:
+        if progress is not None and total >= _MANY:
+            progress(f"tiles of {reading[0].name}", done, total)
+
+    for prediction in predictor.predict(
+        pictures(), tiling=tiling, tta=tta, keep_probabilities=probability, progress=window_done
+    ):
         image = reading.popleft()
         _write(outputs[image], prediction, predictor.record.classes, overlay)
         written.append(outputs[image].labels)

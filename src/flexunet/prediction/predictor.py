@@ -185,11 +185,19 @@ class Predictor:
             yield self._assemble(picture, framing, chain([first], outputs), keep_probabilities, progress)
 
     def _assemble(
-        self, picture: Picture, framing: Framing, outputs: Iterator[Tensor], keep: bool
+        self,
+        picture: Picture,
+        framing: Framing,
+        outputs: Iterator[Tensor],
+        keep: bool,
+        progress: Callable[[int, int], None] | None,
     ) -> Prediction:
-        tiles = (
-            framing.leave(output, window.shape) for window, output in zip(framing.grid, outputs, strict=False)
-        )
+        def tiles() -> Iterator[NDArray[np.float32]]:
+            for done, (window, output) in enumerate(zip(framing.grid, outputs, strict=False), 1):
+                if progress is not None:
+                    progress(done, len(framing.grid))
+                yield framing.leave(output, window.shape)
+
         shape = picture.valid.shape
         labels = np.empty(shape, np.uint8)
         kept: NDArray[np.float32] | None = None
