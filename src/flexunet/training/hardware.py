@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -123,7 +122,6 @@ def build_fabric(train: TrainConfig, hardware: Hardware) -> Fabric:
         raise _refuse(
             "train.num_nodes", "several machines need torchrun or SLURM.", "Start `torchrun ... flexunet`."
         )
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # we say ourselves what was chosen
     strategy = "auto" if not several else "ddp" if launched_outside() else "ddp_spawn"
     return Fabric(
         accelerator=hardware.accelerator,

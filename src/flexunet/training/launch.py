@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -16,6 +17,9 @@ from lightning_fabric.strategies.launchers.multiprocessing import _MultiProcessi
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 
 from ..errors import FlexunetError, Interrupted, TrainingError
+
+# Fabric announces its choices at INFO on stderr, in every process; the run says itself what was chosen
+logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 
 JobT = TypeVar("JobT")
 ResultT = TypeVar("ResultT")
@@ -35,9 +39,13 @@ def launch(fabric: Fabric, work: Callable[[Fabric, JobT], ResultT], job: JobT) -
         return work(fabric, job)
     try:
         with _signals_go_to_children():
-            outcome = fabric.launch(partial(_guarded, work=work, job=job))
+            outcome = fabric.launch(partial(_guarded, work=work, job=job)).value
     except (ProcessExitedException, ProcessRaisedException) as error:
-        raise TrainingError(f"A training process was lost: {str(error).strip()}") from error
+        reason = str(error).strip().splitlines()[-1]
+        raise TrainingError(
+            f"A training process was lost ({reason}). What was saved is intact: continue with --resume, or "
+            f"see more with --debug."
+        ) from error
     if isinstance(outcome, FlexunetError):
         raise outcome
     return outcome  # type: ignore[no-any-return]
@@ -57,14 +65,21 @@ def first_process(fabric: Fabric, work: Callable[[], object]) -> None:
         raise fault
 
 
-def _guarded(fabric: Fabric, work: Callable[[Fabric, JobT], ResultT], job: JobT) -> ResultT | FlexunetError:
+class _Outcome:
+    """A result or a fault on its way between processes; opaque to Fabric, which takes collections apart."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+
+def _guarded(fabric: Fabric, work: Callable[[Fabric, JobT], object], job: JobT) -> _Outcome:
     """Known faults as values: an exception would cross the process border as a traceback in a string."""
     try:
-        return work(fabric, job)
+        return _Outcome(work(fabric, job))
     except FlexunetError as error:
-        return _portable(error)
+        return _Outcome(_portable(error))
     except KeyboardInterrupt:
-        return Interrupted("Interrupted.")
+        return _Outcome(Interrupted("Interrupted."))
 
 
 def _portable(error: FlexunetError) -> FlexunetError:

@@ -200,7 +200,7 @@ def lovasz(scored: Scored, weights: Tensor | None = None) -> Tensor:
     instead, so that false alarms cost; an image without labelled pixels counts 0.
     """
     losses = [_lovasz_of_image(scored.probabilities[i], scored.labels[i]) for i in range(len(scored.labels))]
-    return scored.per_image(torch.stack(losses))
+    return scored.per_image(torch.stack(losses) if losses else scored.logits.sum((1, 2, 3)))
 
 
 def _lovasz_of_image(probabilities: Tensor, labels: Tensor) -> Tensor:
