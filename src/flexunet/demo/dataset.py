@@ -21,7 +21,8 @@ CLASSES = Classes(names=("background", "landslide"), colours=((0, 0, 0), (255, 2
 # The scenes stand in a row in zone 48 north, in the mountains of south-west China.
 _FIRST_EAST_M, _NORTH_M, _STEP_M = 400_000.0, 3_000_000.0, 2_000.0
 _UTM_48N = (
-    'PROJCS["WGS 84 / UTM zone 48N",GEOGCS["WGS 84",DATUM["WGS_1984",SPHEROID["WGS 84",6378137,298.257223563]],'
+    'PROJCS["WGS 84 / UTM zone 48N",GEOGCS["WGS 84",'
+    'DATUM["WGS_1984",SPHEROID["WGS 84",6378137,298.257223563]],'
     'PRIMEM["Greenwich",0],UNIT["degree",0.0174532925199433]],PROJECTION["Transverse_Mercator"],'
     'PARAMETER["latitude_of_origin",0],PARAMETER["central_meridian",105],PARAMETER["scale_factor",0.9996],'
     'PARAMETER["false_easting",500000],PARAMETER["false_northing",0],UNIT["metre",1],'
@@ -74,9 +75,7 @@ def write_dataset(
         _count(pool.map(work, scenes), len(scenes), progress)
 
 
-def _count(
-    finished: Iterator[None], total: int, progress: Callable[[str, int, int], None] | None
-) -> None:
+def _count(finished: Iterator[None], total: int, progress: Callable[[str, int, int], None] | None) -> None:
     for done, _ in enumerate(finished, start=1):
         if progress is not None:
             progress("making scenes", done, total)

@@ -45,7 +45,7 @@ def add_landslides(terrain: Terrain, count: int, generator: np.random.Generator)
         regrowth[new] = (age * 1.5 * ramp(patches, 0.2, 1.2))[new]
         relief[new] += _relief(shape, radius_px * terrain.pixel_size_m, generator)[new]
         mask |= new
-    height = terrain.height_m + blur(relief, 0.8)
+    height = terrain.height_m + blur(relief, 1.1)
     return Landslides(mask, height, along, streak, regrowth)
 
 
@@ -59,7 +59,10 @@ def _choose_paths(
     slope = terrain.slope_deg
     inner = np.zeros_like(slope, dtype=bool)
     inner[_EDGE_PX:-_EDGE_PX, _EDGE_PX:-_EDGE_PX] = True
-    dy, dx = np.gradient(blur(terrain.height_m, 4.0), terrain.pixel_size_m)
+    dy, dx = (
+        np.asarray(part, np.float32)
+        for part in np.gradient(blur(terrain.height_m, 4.0), terrain.pixel_size_m)
+    )
     steep = np.where(inner, np.clip(slope - 26, 0, 14), 0).ravel().astype(np.float64)
     paths: list[tuple[NDArray[np.float64], float]] = []
     if steep.sum() == 0:
@@ -70,7 +73,7 @@ def _choose_paths(
         if len(paths) == count:
             break
         start = np.array(divmod(int(crown), slope.shape[1]), np.float64)
-        radius = float(np.clip(generator.lognormal(np.log(8.5), 0.4), 4.5, 18))
+        radius = float(np.clip(generator.lognormal(np.log(11.5), 0.35), 6.0, 20))
         if len(taken) and np.hypot(*(taken - start).T).min() < 3.5 * radius:
             continue
         longest = radius * generator.uniform(3.5, 11)
@@ -89,7 +92,7 @@ def _run_down(
     longest: float,
     generator: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """The fall line from `start` with some inertia, until the ground is gentle for a while or the energy is spent."""
+    """The fall line from `start` with some inertia, until the ground stays gentle or it is `longest`."""
     points = [start]
     heading = np.zeros(2)
     gentle = 0
@@ -187,6 +190,6 @@ def _relief(shape: _Shape, radius_m: float, generator: np.random.Generator) -> F
     track = ramp(shape.depth, 0.0, 0.8) * (1 - scar)
     fan = ramp(shape.along, 0.68, 0.9) * ramp(shape.depth, 0.0, 0.6)
     hummocks = 1 + 0.5 * fractal(size, generator, largest=5, octaves=2)
-    return (-0.30 * radius_m * scar - 0.10 * radius_m * track + 0.17 * radius_m * fan * hummocks).astype(
+    return (-0.36 * radius_m * scar - 0.14 * radius_m * track + 0.20 * radius_m * fan * hummocks).astype(
         np.float32
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +14,7 @@ Field = NDArray[np.float32]
 def fractal(
     size: int, generator: np.random.Generator, *, largest: float, octaves: int = 5, gain: float = 0.5
 ) -> Field:
-    """float32 (size, size), mean 0, standard deviation 1: octaves of smooth noise, the coarsest `largest` px wide."""
+    """float32 (size, size), mean 0 and deviation 1: octaves of noise, the coarsest `largest` px wide."""
     total = np.zeros((size, size), np.float32)
     amplitude, wavelength = 1.0, largest
     for _ in range(octaves):
@@ -51,20 +53,22 @@ def smooth_noise(size: int, generator: np.random.Generator, wavelength: float) -
     grid = generator.standard_normal((knots, knots), np.float32)
     fine = cv2.resize(grid, (edge, edge), interpolation=cv2.INTER_CUBIC)
     top, left = generator.integers(0, edge - size + 1, 2)
-    return 1.35 * fine[top : top + size, left : left + size]
+    return np.asarray(1.35 * fine[top : top + size, left : left + size], np.float32)
 
 
 def standard(values: Field) -> Field:
     """The same field with mean 0 and standard deviation 1."""
-    return ((values - values.mean()) / max(float(values.std()), 1e-9)).astype(np.float32)
+    return np.asarray((values - values.mean()) / max(float(values.std()), 1e-9), np.float32)
 
 
-def blur(values: Field, sigma: float) -> Field:
+def blur(values: NDArray[Any], sigma: float) -> Field:
     """Gaussian blur with mirrored borders."""
-    return cv2.GaussianBlur(values, (0, 0), sigma, borderType=cv2.BORDER_REFLECT).astype(np.float32)
+    return np.asarray(
+        cv2.GaussianBlur(values.astype(np.float32), (0, 0), sigma, borderType=cv2.BORDER_REFLECT), np.float32
+    )
 
 
-def ramp(values: Field, low: float, high: float) -> Field:
+def ramp(values: NDArray[Any], low: float, high: float) -> Field:
     """0 below `low`, 1 above `high`, smooth in between (either may be the larger one)."""
     share = np.clip((values - low) / (high - low), 0, 1)
-    return (share * share * (3 - 2 * share)).astype(np.float32)
+    return np.asarray(share * share * (3 - 2 * share), np.float32)

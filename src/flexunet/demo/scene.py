@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .landcover import Land, Season, cover_land
+from .canvas import Season
+from .landcover import Land, cover_land
 from .landslides import Landslides, add_landslides
 from .noise import Field, blur, fractal, ramp
 from .terrain import make_terrain
@@ -30,7 +31,7 @@ class Scene:
 
 
 def make_scene(seed: int, index: int, size: int = 256) -> Scene:
-    """Scene `index` of the landscape of `seed`: the same bytes on every call, whatever else was made before."""
+    """Scene `index` of the landscape of `seed`: the same bytes on every call, whatever was made before."""
     generator = np.random.default_rng((seed, index))
     work = size + 2 * _MARGIN_PX
     terrain = make_terrain(work, PIXEL_SIZE_M, generator)
@@ -53,10 +54,10 @@ def _lay_open(
     size = mask.shape[0]
     rough = fractal(size, generator, largest=3.5, octaves=3, gain=0.8)
     patches = fractal(size, generator, largest=20, octaves=3)
-    fresh = season.soil * float(generator.uniform(0.94, 1.08)) + 3.0
+    fresh = (0.78 * season.soil + 0.22 * season.rock) * float(generator.uniform(0.96, 1.1)) + 3.0
     fan = 0.62 * season.soil + 0.26 * season.rock + 0.06 * season.forest
     bare = fresh + ramp(slides.along + 0.12 * patches, 0.45, 0.85)[..., None] * (fan - fresh)
-    bare = bare * (1 + 0.075 * slides.streak + 0.06 * rough + 0.03 * patches)[..., None]
+    bare = bare * np.clip(1 + 0.12 * slides.streak + 0.08 * rough + 0.03 * patches, 0.5, 1.5)[..., None]
     share = blur(mask.astype(np.float32), 0.6) * (1 - np.clip(slides.regrowth, 0, 0.85))
     share *= 1 - land.water
     colour = land.colour + share[..., None] * (bare - land.colour)
@@ -77,7 +78,7 @@ def _light(height: Field, canopy: Field, generator: np.random.Generator) -> Fiel
     sky = np.clip(1 - 0.012 * np.clip(blur(height, 10) - height, 0, 20), 0.7, 1) / steepness**0.3
     ambient = float(generator.uniform(0.32, 0.46))
     direct = np.clip(facing, 0, None) / np.sin(elevation) * (1 - 0.85 * shadow)
-    return ((1 - ambient) * direct + ambient * sky).astype(np.float32)
+    return np.asarray((1 - ambient) * direct + ambient * sky, np.float32)
 
 
 def _cast_shadow(surface: Field, east: float, north: float, tangent: float) -> Field:
@@ -85,7 +86,7 @@ def _cast_shadow(surface: Field, east: float, north: float, tangent: float) -> F
     size = surface.shape[0]
     excess = np.full_like(surface, -10)
     for distance in (1, 2, 3, 4, 6, 8, 11, 15, 20, 27, 36):
-        shift = np.float32([[1, 0, distance * east], [0, 1, -distance * north]])
+        shift = np.array([[1, 0, distance * east], [0, 1, -distance * north]], np.float32)
         towards = cv2.warpAffine(
             surface,
             shift,
@@ -98,7 +99,7 @@ def _cast_shadow(surface: Field, east: float, north: float, tangent: float) -> F
 
 
 def _observe(radiance: NDArray[np.float32], generator: np.random.Generator) -> NDArray[np.uint8]:
-    """What reaches the file: cloud shadows, haze, the sensor's blur, noise, and someone's contrast stretch."""
+    """What reaches the file: cloud shadows, haze, blur, noise, and someone's contrast stretch."""
     size = radiance.shape[0]
     if generator.random() < 0.3:
         cover = ramp(fractal(size, generator, largest=130, octaves=3, gain=0.4), 0.4, 1.0)
@@ -106,12 +107,12 @@ def _observe(radiance: NDArray[np.float32], generator: np.random.Generator) -> N
     haze = float(generator.beta(1.3, 4.0)) * 0.55
     veil = haze * (1 + 0.35 * fractal(size, generator, largest=150, octaves=3))
     veil = np.clip(veil, 0, 0.7)[..., None]
-    radiance = radiance * (1 - veil) + np.float32([176, 184, 194]) * veil
+    radiance = radiance * (1 - veil) + np.array([176, 184, 194], np.float32) * veil
     balance = 1 + generator.normal(0, [0.02, 0.012, 0.025])
     gain = float(generator.uniform(0.88, 1.12))
-    radiance = cv2.GaussianBlur(radiance, (0, 0), float(generator.uniform(0.45, 0.75)))
+    radiance = blur(radiance, float(generator.uniform(0.45, 0.75)))
     noise = generator.standard_normal(radiance.shape, np.float32) * float(generator.uniform(1.0, 2.6))
-    radiance = radiance * balance
+    radiance = (radiance * balance).astype(np.float32)
     # Half way to a stretch between the dark and the bright end, as most published pictures have it.
     dark, bright = np.quantile(radiance[::4, ::4], (0.01, 0.995))
     stretch = float(generator.uniform(0.25, 0.8))
@@ -119,4 +120,4 @@ def _observe(radiance: NDArray[np.float32], generator: np.random.Generator) -> N
     stretched = 255 * np.clip((radiance - low) / (high - low) * gain, 0, 1) ** float(
         generator.uniform(0.9, 1.1)
     )
-    return np.clip(np.round(stretched + noise), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.round(stretched + noise), 0, 255), np.uint8)

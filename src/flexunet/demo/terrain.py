@@ -1,7 +1,7 @@
 """Terrain that water has carved: uplift and stream-power erosion on ridged fractal relief.
 
-The erosion is the implicit scheme of Braun & Willett (2013), "A very efficient O(n), implicit and parallel method to
-solve the stream power equation", Geomorphology 180-181: dz/dt = U - K A^m S.
+The erosion is the implicit scheme of Braun & Willett (2013), "A very efficient O(n), implicit and parallel
+method to solve the stream power equation", Geomorphology 180-181: dz/dt = U - K A^m S.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Terrain:
     def gradient(self) -> tuple[Field, Field]:
         """dz/dy and dz/dx, metres a metre, over some pixels."""
         dy, dx = np.gradient(blur(self.height_m, 2.5), self.pixel_size_m)
-        return dy.astype(np.float32), dx.astype(np.float32)
+        return np.asarray(dy, np.float32), np.asarray(dx, np.float32)
 
     @property
     def slope_deg(self) -> Field:
@@ -45,7 +45,7 @@ class Terrain:
 
 
 def make_terrain(size: int, pixel_size_m: float, generator: np.random.Generator) -> Terrain:
-    """Ground of `size` x `size` pixels, cut from a larger eroded domain so that valleys come from somewhere."""
+    """Ground of `size` x `size` pixels, cut from a larger domain so that valleys come from somewhere."""
     height = _erode(generator)
     receivers, area = _drain(height)
     view = _View.draw(size, generator)
@@ -82,7 +82,7 @@ class _View:
     @property
     def _turn(self) -> NDArray[np.float64]:
         cosine, sine = np.cos(self.angle), np.sin(self.angle)
-        return np.array([[cosine, sine], [-sine, cosine]]) / CELL_PX
+        return np.asarray(np.array([[cosine, sine], [-sine, cosine]]) / CELL_PX)
 
     def cut(self, field: Field) -> Field:
         """The domain's field at every pixel; enlarged first, because OpenCV interpolates in steps of 1/32."""
@@ -96,7 +96,7 @@ class _View:
         return cv2.remap(fine, map_x, map_y, cv2.INTER_CUBIC).astype(np.float32)
 
     def pixels_of(self, cells_yx: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Pixels (n, 2) where cells (n, 2) lie: the inverse of the turn and the bend, by fixed-point iteration."""
+        """Pixels (n, 2) where cells (n, 2) lie: turn and bend undone, by fixed-point iteration."""
         size = self.bend_yx.shape[1]
         inverse = np.linalg.inv(self._turn)
         bend = np.zeros_like(cells_yx)
@@ -104,7 +104,7 @@ class _View:
             pixels = (cells_yx - self.centre_yx - bend) @ inverse.T + size / 2
             row, column = np.clip(np.round(pixels), 0, size - 1).astype(int).T
             bend = self.bend_yx[:, row, column].T.astype(np.float64)
-        return pixels
+        return np.asarray(pixels)
 
 
 def _trace_streams(
@@ -131,7 +131,7 @@ def _trace_streams(
 def _scale_relief(height: Field, pixel_size_m: float, steep_deg: float) -> Field:
     """Scaled so that a fifth of the ground is steeper than `steep_deg`."""
     slope = np.hypot(*np.gradient(height, pixel_size_m))
-    return (height * np.tan(np.deg2rad(steep_deg)) / np.quantile(slope, 0.8)).astype(np.float32)
+    return np.asarray(height * np.tan(np.deg2rad(steep_deg)) / np.quantile(slope, 0.8), np.float32)
 
 
 def _flatten_valleys(height: Field, channel: NDArray[np.bool_], cell_m: float, width_cells: float) -> Field:
@@ -153,16 +153,18 @@ def _erode(generator: np.random.Generator) -> Field:
     """Height of the whole domain in any unit; coarse first, then in full resolution."""
     edge = _DOMAIN_CELLS
     relief = ridged(edge, generator, largest=edge / 2) + 0.7 * fractal(edge, generator, largest=edge / 1.5)
-    tilt = np.linspace(-1, 1, edge, dtype=np.float32) * float(generator.uniform(0.4, 1.4))
-    relief += tilt[:, None] if generator.random() < 0.5 else tilt
-    height = cv2.resize((relief - relief.min()) * 3, (edge // 2, edge // 2), interpolation=cv2.INTER_AREA)
+    tilt = np.linspace(-1, 1, edge, dtype=np.float32) * np.float32(generator.uniform(0.4, 1.4))
+    relief = (relief + (tilt[:, None] if generator.random() < 0.5 else tilt)).astype(np.float32)
+    height = _resized((relief - relief.min()) * 3, edge // 2)
     uplift = 1 + 0.35 * fractal(edge // 2, generator, largest=edge / 4, octaves=2)
     erodibility = float(generator.uniform(0.25, 0.5))
     height = _uplift_and_erode(height, uplift, erodibility, steps=20)
-    height = cv2.resize(height, (edge, edge), interpolation=cv2.INTER_CUBIC) * 2
-    height += 0.5 * generator.standard_normal((edge, edge), np.float32)
-    uplift = cv2.resize(uplift, (edge, edge), interpolation=cv2.INTER_LINEAR)
-    return _uplift_and_erode(height.astype(np.float32), uplift, erodibility, steps=7)
+    height = 2 * _resized(height, edge) + 0.5 * generator.standard_normal((edge, edge), np.float32)
+    return _uplift_and_erode(height, _resized(uplift, edge), erodibility, steps=7)
+
+
+def _resized(field: Field, edge: int) -> Field:
+    return np.asarray(cv2.resize(field, (edge, edge), interpolation=cv2.INTER_CUBIC), np.float32)
 
 
 def _uplift_and_erode(height: Field, uplift: Field, erodibility: float, steps: int) -> Field:

@@ -25,9 +25,9 @@ class BestThreshold:
 
 
 def features(image: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-    """Brightness, single bands and the usual soil and vegetation indices of RGB (H, W, 3), each (H, W), -1 to 1.
+    """Brightness, single bands and the usual soil and vegetation indices of RGB (H, W, 3), each (H, W).
 
-    Excess green: Woebbecke et al. (1995). Visible atmospherically resistant index without its blue term: NGRDI.
+    Values lie from -1 to 1. Excess green: Woebbecke et al. (1995), Transactions of the ASAE 38.
     """
     red, green, blue = np.moveaxis(image.astype(np.float32) / 255, 2, 0)
     total = red + green + blue + 1e-3
