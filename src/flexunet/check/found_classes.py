@@ -81,7 +81,17 @@ class _Tally:
     two_valued: bool = True
     joint: set[int] = field(default_factory=set)
 
+    exact: dict[int, Counter[int]] = field(default_factory=dict)
+    """Of lossy masks: the values themselves, by the coarse value they are counted under."""
+
     def add(self, codes: NDArray[np.int64], lossy: bool) -> None:
+        if lossy:
+            fine, counts = np.unique(codes, return_counts=True)
+            for key, coarse, count in zip(
+                fine.tolist(), _coarse(fine).tolist(), counts.tolist(), strict=True
+            ):
+                self.exact.setdefault(coarse, Counter())[key] += count
+            codes = _coarse(codes)
         values, counts = np.unique(codes, return_counts=True)
         self.pixels.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
         self.files.update(values.tolist())
@@ -176,6 +186,13 @@ def _onehot_codes(path: Path, shapes: Counter[tuple[Axes, int]]) -> tuple[Kind, 
     return "onehot", array.argmax(0 if first else 2).astype(np.int64)
 
 
+def _coarse(codes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Each channel rounded to a multiple of 17, so that JPEG's noise does not part an area."""
+    red, green, blue = (((codes >> shift & 255) + 8) // 17 * 17 for shift in (16, 8, 0))
+    coarse: NDArray[np.int64] = red << 16 | green << 8 | blue
+    return coarse
+
+
 def _middle(codes: NDArray[np.int64]) -> NDArray[np.int64]:
     top, left = (max(0, (length - _LARGEST_SIDE) // 2) for length in codes.shape)
     return codes[top : top + _LARGEST_SIDE, left : left + _LARGEST_SIDE]
@@ -209,9 +226,7 @@ def _findings(kind: Kind, tally: _Tally) -> MaskFindings:
         elif (few and tally.pixels[key] >= _RARE * total) or _covers_areas(key, tally, total):
             chosen.append(key)
     shares = {key: (tally.pixels[key] + joined[key]) / total for key in chosen}
-    classes = tuple(
-        FoundClass(_settled(key, kind, bool(tally.lossy)), shares[key], tally.files[key]) for key in chosen
-    )
+    classes = tuple(FoundClass(_settled(key, kind, tally), shares[key], tally.files[key]) for key in chosen)
     return MaskFindings(
         kind,
         classes,
@@ -243,10 +258,12 @@ def _nearest(key: int, chosen: list[int], radius: float, kind: Kind, lossy: bool
     return chosen[int(np.argmin(distances))]
 
 
-def _settled(key: int, kind: Kind, lossy: bool) -> int:
-    """A key as its painter chose it: JPEG moves 255 to 254 and 0 to 1."""
-    if not lossy or kind == "onehot":
+def _settled(key: int, kind: Kind, tally: _Tally) -> int:
+    """A key as its painter chose it: of lossy masks the most frequent value, and 255 for 254, 0 for 1."""
+    if not tally.lossy or kind == "onehot":
         return key
+    if key in tally.exact:
+        key = tally.exact[key].most_common(1)[0][0]
     channels = [key] if kind == "values" else list(colour_of(key))
     settled = [0 if value <= 8 else 255 if value >= 247 else value for value in channels]
     return settled[0] if kind == "values" else settled[0] << 16 | settled[1] << 8 | settled[2]
