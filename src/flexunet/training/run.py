@@ -257,6 +257,9 @@ def training_record(
     return {
         "config": {name: getattr(config, name).model_dump(mode="json") for name in ("train", "augment")},
         "images": len(store),
+        "largest_image": [
+            max(store.native_size(index)[axis] for index in range(len(store))) for axis in (0, 1)
+        ],
         "processes": fabric.world_size,
         "accelerator": job.hardware.accelerator,
         "precision": job.hardware.precision,
