@@ -51,7 +51,7 @@ class Decoder:
             known = self.there.get(place, [])
             for name in (f"{place}-{version}.full", self._reduced_name(place, version)):
                 entry = read_entry(self.folder / name) if name in known else None
-                if entry is not None and self._suits(entry, name):
+                if entry is not None and self._suits(entry):
                     return entry
             entry = self._decode(pair, place, version)
         except RasterError as error:
@@ -63,12 +63,9 @@ class Decoder:
                 remove_entry(self.folder / name)
         return entry
 
-    def _suits(self, entry: Entry, name: str) -> bool:
-        """Whether an entry is of the size wanted: a full one only if nothing has to be reduced."""
-        return (
-            not name.endswith(".full")
-            or self._kept_size(entry.header.native_size) == entry.header.native_size
-        )
+    def _suits(self, entry: Entry) -> bool:
+        """Whether an entry is of the size wanted."""
+        return entry.header.shape[1:] == self._kept_size(entry.header.native_size)
 
     def _reduced_name(self, place: str, version: str) -> str:
         height, width = self.data.size

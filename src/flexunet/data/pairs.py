@@ -238,7 +238,7 @@ def _tells_apart(found: list[Found], rule: KeyRule) -> bool:
 
 
 def _number_rules(images: list[Found], masks: list[Found]) -> tuple[KeyRule, KeyRule] | None:
-    """Keys by numbers, or None unless they tell all files apart, match completely, and stand in the same text.
+    """Keys by numbers, or None unless they tell all files apart, match completely and stand in equal text.
 
     Where the names of one side have more numbers, those that never change (the 2 of `S2_`) are left out.
     """

@@ -17,6 +17,8 @@ Valid = NDArray[np.bool_]
 Size = tuple[int, int]
 Sizing = Literal["resize", "fit", "crop"]
 
+_OPENCV_CHANNELS = 4
+
 
 def resize_pixels(pixels: Pixels, valid: Valid, size: Size) -> tuple[Pixels, Valid]:
     """Pixels (C, H, W) and valid (H, W) at `size` (height, width); the type stays if all pixels are valid.
@@ -33,8 +35,6 @@ def resize_pixels(pixels: Pixels, valid: Valid, size: Size) -> tuple[Pixels, Val
     weighted = _interleaved(pixels).astype(np.float32) * weight[..., None]
     share = _resize(weight, size)
     values = _resize(weighted, size)
-    if values.ndim == 2:
-        values = values[..., None]
     values /= np.maximum(share, 1e-6)[..., None]
     return _planes(values), share >= 0.5
 
@@ -107,15 +107,22 @@ def _resize(array: NDArray[Any], size: Size) -> NDArray[Any]:
     height, width = array.shape[:2]
     less = (min(height, size[0]), min(width, size[1]))
     if less != (height, width):
-        array = _keep_axis(cv2.resize(array, less[::-1], interpolation=cv2.INTER_AREA), array)
+        array = _opencv_resize(array, less, cv2.INTER_AREA)
     if less != size:
-        array = _keep_axis(cv2.resize(array, size[::-1], interpolation=cv2.INTER_LINEAR), array)
+        array = _opencv_resize(array, size, cv2.INTER_LINEAR)
     return array
 
 
-def _keep_axis(resized: NDArray[Any], before: NDArray[Any]) -> NDArray[Any]:
-    """OpenCV drops a last axis of length one."""
-    return resized[..., None] if before.ndim == 3 and resized.ndim == 2 else resized
+def _opencv_resize(array: NDArray[Any], size: Size, interpolation: int) -> NDArray[Any]:
+    """cv2.resize for any number of channels: it takes four at a time and drops a last axis of length one."""
+    if array.ndim == 2:
+        return cv2.resize(array, size[::-1], interpolation=interpolation)
+    out = np.empty((*size, array.shape[2]), array.dtype)
+    for first in range(0, array.shape[2], _OPENCV_CHANNELS):
+        some = slice(first, first + _OPENCV_CHANNELS)
+        part = np.ascontiguousarray(array[..., some])
+        out[..., some] = cv2.resize(part, size[::-1], interpolation=interpolation).reshape(*size, -1)
+    return out
 
 
 def _interleaved(pixels: Pixels) -> NDArray[Any]:
