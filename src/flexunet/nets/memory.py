@@ -37,7 +37,9 @@ def memory_estimate(
     """Peak memory of a training step and of a prediction of `batch_size` images of `input_shape` (C, H, W).
 
     The network runs forwards and backwards on PyTorch's meta device: every tensor's life is followed, nothing
-    is computed. What the convolution library sets aside for itself on a device is not seen.
+    is computed. Convolution libraries set aside copies in their own order, which cannot be seen: one tensor
+    of the largest size is added for prediction, two for training. Measured on CPUs, a training step takes
+    -2 to +19 % more than that.
     """
     with torch.device("meta"):
         network = build_network(model, input_shape[0], num_classes)
@@ -55,16 +57,19 @@ def memory_estimate(
             torch.softmax(network.eval()(images), dim=1)
 
     image_bytes = FLOAT * images.numel()
-    # `_peak_bytes` counts the gradients of the weights as they appear; Adam's two moments come on top.
-    training = 3 * weights + image_bytes + _peak_bytes(train_step)
-    return MemoryEstimate(batch_size, weights, training, weights + image_bytes + _peak_bytes(predict))
+    # the gradients of the weights are counted as they appear; Adam's two moments come on top
+    step, forward = _follow(train_step), _follow(predict)
+    training = 3 * weights + image_bytes + step.peak + 2 * step.largest
+    return MemoryEstimate(
+        batch_size, weights, training, weights + image_bytes + forward.peak + forward.largest
+    )
 
 
-def _peak_bytes(run: Callable[[], None]) -> int:
+def _follow(run: Callable[[], None]) -> _LiveBytes:
     live = _LiveBytes()
     with live:
         run()
-    return live.peak
+    return live
 
 
 class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -74,6 +79,7 @@ class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.now = 0
         self.peak = 0
+        self.largest = 0
         self._alive: set[Any] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -96,3 +102,4 @@ class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._alive.add(weakref.ref(storage, freed))
         self.now += size
         self.peak = max(self.peak, self.now)
+        self.largest = max(self.largest, size)
