@@ -266,6 +266,25 @@ def test_images_in_a_folder_nobody_may_write_to_use_the_users_cache(
     assert not (tmp_path / "data" / ".flexunet-cache").is_dir()
 
 
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from flexunet.config.schema import DataConfig
+from flexunet.data import open_store
+resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))  # as if the disk were full after that many bytes
+open_store(DataConfig(root=Path(sys.argv[1])), "train")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on file sizes")
+def test_a_full_disk_is_named_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    make(tmp_path)
+    done = subprocess.run([sys.executable, "-c", FULL_DISK, str(tmp_path)], capture_output=True, text=True)
+    assert "decoded images cannot be kept: File too large. Make room there" in done.stderr
+    assert not list((tmp_path / ".flexunet-cache").rglob("*.part*"))
+    assert not entries(tmp_path)
+
+
 # -------------------------------------------------------------------------------- real data
 
 

@@ -58,6 +58,11 @@ class Decoder:
             return Failure(Problem(str(error)), damaged=True)
         except DataError as error:
             return Failure(Problem(str(error)), damaged=False)
+        except OSError as error:  # only writing the entry is left to fail
+            raise RasterError(
+                f"{self.folder}: decoded images cannot be kept: {error.strerror or error}. "
+                f"Make room there, or set data.cache_dir."
+            ) from error
         for name in known:
             if not name.startswith(f"{place}-{version}"):
                 remove_entry(self.folder / name)

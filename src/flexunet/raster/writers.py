@@ -35,7 +35,7 @@ def write_labels_png(path: Path, labels: NDArray[Any], colours: Colours) -> None
     picture = Image.fromarray(labels)
     picture.putpalette([value for colour in palette for value in colour])
     bits = next(bits for bits in (1, 2, 4, 8) if len(palette) <= 2**bits)
-    with whole_file(path) as beside:
+    with _writing(path) as beside:
         picture.save(beside, format="PNG", bits=bits, optimize=False)
 
 
@@ -43,7 +43,7 @@ def write_png(path: Path, picture: NDArray[np.uint8]) -> None:
     """An 8-bit PNG from uint8 (H, W), (H, W, 3) or (H, W, 4)."""
     if picture.dtype != np.uint8:
         raise ValueError(f"an 8-bit PNG needs uint8 pixels, not {picture.dtype}")
-    with whole_file(path) as beside:
+    with _writing(path) as beside:
         Image.fromarray(picture).save(beside, format="PNG")
 
 
@@ -77,21 +77,32 @@ def create_raster(
     Raises:
         RasterError: the file cannot be written in full.
     """
-    with whole_file(path) as beside:
-        try:
-            with rasterio.open(beside, "w", **_profile(shape, dtype, grid, nodata)) as target:
-                if colours is not None:
-                    target.write_colormap(1, {i: (*colour, 255) for i, colour in enumerate(colours)})
+    with _writing(path) as beside:
+        with rasterio.open(beside, "w", **_profile(shape, dtype, grid, nodata)) as target:
+            if colours is not None:
+                target.write_colormap(1, {i: (*colour, 255) for i, colour in enumerate(colours)})
 
-                def write(pixels: NDArray[Any], window: Window) -> None:
-                    place = rasterio.windows.Window(window.col, window.row, window.width, window.height)
-                    target.write(pixels, window=place)
+            def write(pixels: NDArray[Any], window: Window) -> None:
+                place = rasterio.windows.Window(window.col, window.row, window.width, window.height)
+                target.write(pixels, window=place)
 
-                yield write
-            with rasterio.open(beside) as written:  # GDAL reports a full disk late; a cut file fails here
-                written.read(1, window=rasterio.windows.Window(shape[2] - 1, shape[1] - 1, 1, 1))
-        except RasterioError as error:
-            raise RasterError(f"{path}: cannot be written: {error}") from error
+            yield write
+        with rasterio.open(beside) as written:  # GDAL reports a full disk late; a cut file fails here
+            written.read(1, window=rasterio.windows.Window(shape[2] - 1, shape[1] - 1, 1, 1))
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[Path]:
+    """`whole_file` whose faults name the file."""
+    try:
+        with whole_file(path) as beside:
+            yield beside
+    except RasterError:
+        raise
+    except (RasterioError, OSError) as error:
+        cause = error.__cause__ if isinstance(error, RasterioError) and error.__cause__ else error
+        reason = cause.strerror if isinstance(cause, OSError) and cause.strerror else cause
+        raise RasterError(f"{path}: cannot be written: {reason}") from error
 
 
 def _profile(shape: tuple[int, int, int], dtype: str, grid: Grid, nodata: float | None) -> dict[str, Any]:
