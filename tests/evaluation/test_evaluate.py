@@ -140,7 +140,7 @@ def test_batches_tiles_and_turns_change_nothing_for_a_pixelwise_model(
     turned = evaluate(predictor, config, tiling="tiled")
     assert turned.confusion == report.confusion
     assert turned.out is None
-    assert turned.scores["prediction"] == {"tta": True, "tiling": "tiled"}
+    assert turned.scores["prediction"] == {"tta": True, "tiling": "tiled", "images_in_tiles": 5}
     assert turned.scores["reference"]["metric"]["value"] == pytest.approx(
         report.scores["reference"]["metric"]["value"], abs=1e-6
     )

@@ -99,7 +99,13 @@ def evaluate(
         "split": split,
         **all_scores(images, classes),
         "reference": _reference_scores(predictor.record, numbers),
-        "prediction": {"tta": settings.tta, "tiling": tiling or predictor.record.predict.tiling},
+        "prediction": {
+            "tta": settings.tta,
+            "tiling": tiling or predictor.settings.tiling,
+            "images_in_tiles": sum(
+                len(predictor.framing((image.height, image.width), tiling).grid) > 1 for image in images
+            ),
+        },
         "model": _about_model(model, predictor.record),
         "data": {"fingerprint": store.fingerprint, "notes": list(store.notes)},
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -24,6 +24,9 @@ def score_table(scores: dict[str, Any]) -> str:
             f"{empty['images']} without: false alarm in {empty['images_with_false_alarm']}, "
             f"on {_percent(empty['false_alarm_share'])} of their pixels"
         )
+    in_tiles = scores["prediction"]["images_in_tiles"]
+    if in_tiles:
+        lines.append(f"{in_tiles} images were predicted in tiles, at native resolution")
     reference = scores["reference"]
     height, width = reference["size"]
     lines.append(
