@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import sys
 import warnings
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
-from ..errors import FlexunetError, Interrupted
+from ..errors import FlexunetError
 
 EXIT_FINE, EXIT_FINDINGS, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
 
+
+class _Commands(TyperGroup):
+    """The commands; Typer would turn an interruption into "Aborted!" and exit code 1 before we see it."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            print(str(error) or "Interrupted.", file=sys.stderr)
+            raise typer.Exit(EXIT_INTERRUPTED) from error
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="flexunet",
     help="Pictures and masks in, honest segmentation models and maps out.",
     no_args_is_help=True,
@@ -36,10 +51,8 @@ def main() -> None:
         warnings.simplefilter("ignore")
     try:
         app()
-    except (KeyboardInterrupt, Interrupted) as error:
-        if debug:
-            raise
-        print(str(error) or "Interrupted.", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
     except FlexunetError as error:
         if debug:
@@ -55,9 +68,10 @@ def main() -> None:
 
 def _register() -> None:
     """Adds every command; what they need beyond the standard library is imported when they run."""
-    from . import convert, evaluate, init, inspect, predict, prepare, train
+    from . import convert, demo, evaluate, init, inspect, predict, prepare, train
 
     convert.register(app)
+    demo.register(app)
     evaluate.register(app)
     init.register(app)
     inspect.register(app)

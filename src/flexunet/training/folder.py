@@ -143,13 +143,14 @@ def check_folder(folder: RunFolder, config_copy: str | None, *, resume: bool, ov
 def claim_folder(folder: RunFolder, config_copy: str | None, pictures: Sequence[str], *, fresh: bool) -> None:
     """Make the folder ours: list what will be written; `fresh` first removes what an earlier run wrote."""
     earlier = _written(folder) or set()
-    if fresh and earlier:
+    names = set(pictures)
+    if earlier and fresh:
         for path in earlier | set(_epoch_pictures(folder)) | set(_state_files(folder)):
             path.unlink(missing_ok=True)
-    content = {
-        "files": sorted(str(path) for path in folder.outputs(config_copy)),
-        "epoch_pictures": sorted(pictures),
-    }
+    elif earlier:
+        names |= set(_picture_names(folder))
+    files = set(folder.outputs(config_copy)) | (set() if fresh else earlier)
+    content = {"files": sorted(str(path) for path in files), "epoch_pictures": sorted(names)}
     write_text(folder.manifest, json.dumps(content, indent=1))
 
 
@@ -164,8 +165,13 @@ def _written(folder: RunFolder) -> set[Path] | None:
         raise OutputExistsError(f"{folder.manifest}: damaged ({error}). Remove it by hand.") from error
 
 
+def _picture_names(folder: RunFolder) -> list[str]:
+    content = json.loads(folder.manifest.read_text(encoding="utf-8"))
+    return [str(name) for name in content.get("epoch_pictures", [])]
+
+
 def _epoch_pictures(folder: RunFolder) -> list[Path]:
-    names = json.loads(folder.manifest.read_text(encoding="utf-8")).get("epoch_pictures", [])
+    names = _picture_names(folder)
     ours = re.compile(r"Epoch_\d+_(" + "|".join(map(re.escape, names)) + r")") if names else None
     places = [place for place in (folder.pictures, folder.tiled_pictures) if place.is_dir()]
     return [path for place in places for path in place.iterdir() if ours and ours.fullmatch(path.name)]

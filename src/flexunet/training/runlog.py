@@ -15,6 +15,13 @@ from ..files import write_text
 from .folder import RunFolder
 from .state import Row
 
+_SAME = {
+    f"{prefix}{name}": f"{prefix}pixel_accuracy"
+    for prefix in ("", "val_")
+    for name in ("accuracy", "categorical_accuracy", "binary_accuracy")
+}
+"""Keras' names of pixel accuracy: at a threshold of one half, the binary one is the same number."""
+
 Draw = Callable[[Mapping[str, Sequence[float]], Path, str], Any]
 """Draws curves: (columns, path of the PNG, title)."""
 
@@ -78,7 +85,7 @@ def history(rows: Sequence[Row]) -> dict[str, list[float]]:
 
 
 def _log_value(row: Row, name: str) -> float:
-    value = row.get({"accuracy": "pixel_accuracy", "val_accuracy": "val_pixel_accuracy"}.get(name, name))
+    value = row.get(_SAME.get(name, name))
     return 0.0 if value is None or _missing(value) else float(value)
 
 
