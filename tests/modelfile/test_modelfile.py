@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pickle
-import resource
 import struct
 from pathlib import Path
 from typing import Any
@@ -218,6 +217,7 @@ def test_a_network_that_is_not_the_records_is_not_saved(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_the_old_file(saved: Path) -> None:
     before = saved.read_bytes()
     record = record_of(FLEX)
+    resource = pytest.importorskip("resource")  # not on Windows
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
     try:
