@@ -81,8 +81,9 @@ def run_demo(
     *,
     overwrite: bool = False,
     counts: Counts | None = None,
-    epochs: int = 36,
+    epochs: int = 40,
     size: int = SIZE_PX,
+    processes: int | None = None,
     say: Callable[[str], None] = lambda text: None,
     progress: Callable[[str, int, int], None] | None = None,
     show: bool = False,
@@ -92,7 +93,8 @@ def run_demo(
     Leaves `dataset/`, `run/` (model, log, curves), `evaluation/` (scores, confusion matrix, worst and best),
     `predictions/` (class PNGs, and class GeoTIFFs in the scenes' own grid), `demo.png` and `demo.json`.
 
-    say: told what happens, in sentences. progress: told (stage, done, total). show: a progress bar while
+    processes: makers of scenes side by side, as many as there are cores if left out. say: told what happens,
+    in sentences. progress: told (stage, done, total). show: a progress bar while
     training.
 
     Raises:
@@ -105,7 +107,9 @@ def run_demo(
     with _timed(seconds, "making scenes"):
         counts = counts or Counts()
         say(f"Making {counts.total} scenes of {size}x{size} pixels.")
-        write_dataset(out / "dataset", counts=counts, seed=SEED, size=size, progress=progress)
+        write_dataset(
+            out / "dataset", counts=counts, seed=SEED, size=size, processes=processes, progress=progress
+        )
         test = out / "dataset" / "test"
         threshold = best_threshold(_read_scenes(test))
 

@@ -30,7 +30,7 @@ def features(image: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
     Values lie from -1 to 1. Excess green: Woebbecke et al. (1995), Transactions of the ASAE 38.
     """
     red, green, blue = np.moveaxis(image.astype(np.float32) / 255, 2, 0)
-    total = red + green + blue + 1e-3
+    total = np.maximum(red + green + blue, 1e-3)
     return {
         "brightness": total / 3,
         "red": red,
@@ -41,7 +41,7 @@ def features(image: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         "blue share": blue / total,
         "red - green": red - green,
         "excess green": np.clip((2 * green - red - blue) / total, -1, 1),
-        "green-red index": (green - red) / (green + red + 1e-3),
+        "green-red index": (green - red) / np.maximum(green + red, 1e-3),
         "saturation": (np.max([red, green, blue], 0) - np.min([red, green, blue], 0)) / total,
     }
 
