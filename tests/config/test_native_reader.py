@@ -223,6 +223,12 @@ def test_paths_count_from_the_config(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert str(working / "there") in loaded.notes[0]
 
 
+def test_a_tilde_is_the_home_folder() -> None:
+    config = parse_config('[data]\nroot = "~/data"', HERE, ["output.dir=~/runs"]).config
+    assert config.data.root == Path.home() / "data"
+    assert config.output.dir == Path.home() / "runs"
+
+
 def test_paths_of_the_command_line_count_from_the_working_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,6 +31,8 @@ def absolute(config: Config, draft: Draft, working: Path) -> Config:
     changed: dict[Path, None] = {}
 
     def place(path: Path, key_path: KeyPath) -> Path:
+        if path.parts[:1] == ("~",):
+            path = _from_home(path)
         by_hand = any(key_path[: len(key)] == key for key in draft.from_command_line)
         first, second = (working, home) if by_hand else (home, working)
         if path.is_absolute():
@@ -48,6 +50,13 @@ def absolute(config: Config, draft: Draft, working: Path) -> Config:
         where = "the working folder" if working != home else "the config's folder"
         draft.notes.append(f"Not found from the folder of {draft.path.name}, so taken from {where}: {names}")
     return result
+
+
+def _from_home(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:  # nobody's home
+        return path
 
 
 def _joined(folder: Path, path: Path) -> Path:

@@ -381,6 +381,8 @@ class EvaluateConfig(Section):
     """Mean over the eight flips and quarter turns."""
     gallery: Annotated[int, Field(ge=0)] = 6
     """Worst and best images that are drawn, each."""
+    metric: str | None = None
+    """The reference's metric in `evaluation.csv`; left out: the first of `output.metrics` that it knows."""
 
 
 class OutputConfig(Section):

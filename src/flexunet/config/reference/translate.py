@@ -13,7 +13,9 @@ from .ini import read_ini
 from .keys import NETWORKS, OTHER_NETWORKS
 from .values import Value, Values
 
-_OPTIMIZERS = {"adam": "adam", "adamw": "adamw", "sgd": "sgd"}
+_OPTIMIZERS = ("adam", "adamw", "sgd")
+_OPERATIONS = ("deformation", "distortion", "sharpening", "brightening", "barrdistortion", "pincdistortion")
+_ONLINE = ("generator", "augmentor", *_OPERATIONS)
 
 
 def read_reference(text: str, path: Path) -> Draft:
@@ -134,18 +136,25 @@ class _Translation:
         # the reference snaps every colour to the nearest; thin structures are blended edges in large part
         self.put("data.off_map_tolerance", 0.2)
         if self.one_class:
-            self.put("data.mask_encoding", "threshold", "mask.binarize")
+            self.put("data.mask_encoding", "threshold")
             threshold = values.get("mask", "threshold", 128)
+            binarize = values.written("mask", "binarize")
+            if binarize is not None and not binarize.value:
+                values.note(
+                    binarize.entry,
+                    f"masks should have two values then; grey from {threshold} up is the object.",
+                )
             self.put("data.threshold", threshold - 1, "mask.threshold")  # it counts from the threshold up
             values.drop("mask", "rgb_map", "one class")
+            if not values.get("segmentation", "colorize", False):
+                values.drop_sections(("segmentation",), "only with colorize = True")
             return
         form = values.written("mask", "mask_file_format")
         one_hot = form is not None and form.value.lower().lstrip(".") == "npz"
         self.put("data.mask_encoding", "onehot" if one_hot else "colours", "mask.mask_file_format")
         for key in ("binarize", "threshold"):
             values.drop("mask", key, "only with num_classes = 1")
-        for key in ("colorize", "black", "white"):
-            values.drop("segmentation", key, "only with num_classes = 1")
+        values.drop_sections(("segmentation",), "only with num_classes = 1")
 
     # ----------------------------------------------------------------------------------------------- model
 
@@ -243,7 +252,7 @@ class _Translation:
 
     def optimizer(self) -> None:
         written = self.values.written("model", "optimizer")
-        name = "adam" if written is None else self.one_of(written, written.value, tuple(_OPTIMIZERS))
+        name = "adam" if written is None else self.one_of(written, written.value, _OPTIMIZERS)
         self.put("train.optimizer", name, "model.optimizer")
         self.copy("train.learning_rate", "model.learning_rate", 0.0001)
         # Keras' own defaults: AdamW decays by 0.004, SGD has no momentum, epsilon is 1e-7
@@ -280,6 +289,8 @@ class _Translation:
     def augment(self) -> None:
         values = self.values
         on = self.online and values.get("generator", "augmentation", True)
+        if not on:
+            values.drop_sections(_ONLINE, "only with generator = True")
         self.put("augment.enabled", on, "model.generator")
         for name in ("brightness", "contrast", "colour", "saturation", "shift"):
             self.put(f"augment.{name}", 0.0)
@@ -312,19 +323,9 @@ class _Translation:
 
     def later(self) -> None:
         """Operations that are asked for and not offered yet: said, never passed over."""
-        names = (
-            "deformation",
-            "distortion",
-            "sharpening",
-            "brightening",
-            "barrdistortion",
-            "pincdistortion",
-        )
-        wanted = [f"augmentor.{name}" for name in names if self.values.get("augmentor", name, False)]
+        wanted = [f"augmentor.{name}" for name in _OPERATIONS if self.values.get("augmentor", name, False)]
         if wanted:
-            self.values.notes.append(
-                f"Not yet in effect (asked for, and not offered yet): {', '.join(wanted)}."
-            )
+            self.values.notes.append(f"Not yet in effect, nor their sections: {', '.join(wanted)}.")
 
     # ---------------------------------------------------------------------------------- evaluate and predict
 
@@ -352,5 +353,6 @@ class _Translation:
             "./epoch_change_tiled_infer",
         )
         names = values.get("model", "metrics") or ["dice_coef_multiclass"]
+        self.put("evaluate.metric", names[0], "model.metrics")
         logged = values.get("train", "metrics") or [name for n in names for name in (n, f"val_{n}")]
         self.put("output.metrics", logged, "train.metrics", "model.metrics")

@@ -62,6 +62,12 @@ class Values:
         if found is not None:
             self.ignored.append(f"{found.written_as} ({why})")
 
+    def drop_sections(self, sections: tuple[str, ...], why: str) -> None:
+        """List sections, as far as anything is written in them, as without effect."""
+        written = [name for name in sections if any(section == name for section, _ in self._found)]
+        if written:
+            self.ignored.append(f"{', '.join(f'[{name}]' for name in written)} ({why})")
+
     def note(self, entry: Entry, what: str) -> None:
         """Say something about an entry."""
         self.notes.append(f"Line {entry.line}, {entry.section}.{entry.key}: {what}")
