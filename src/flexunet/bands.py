@@ -45,7 +45,8 @@ class Bands(BaseModel):
         """Raw pixels (C, H, W) of any dtype to float32 (C, H, W); `valid` is bool (H, W), invalid pixels become 0."""
         mean = np.asarray(self.mean, np.float32)[:, None, None]
         inverse = (1 / np.asarray(self.std, np.float64)).astype(np.float32)[:, None, None]
-        normalised: NDArray[np.float32] = pixels.astype(np.float32)
+        # Contiguous bands: on (H, W, C) memory the lines below would be ten times slower.
+        normalised: NDArray[np.float32] = pixels.astype(np.float32, order="C")
         normalised -= mean
         normalised *= inverse
         if valid is not None and not valid.all():
