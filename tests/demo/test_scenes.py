@@ -27,10 +27,13 @@ def test_a_scene_depends_on_seed_and_index_alone(scenes: list[Scene]) -> None:
 
 def test_arrays_have_the_promised_shapes_and_values(scenes: list[Scene]) -> None:
     for scene in scenes:
-        assert (scene.image.shape, scene.image.dtype) == ((SIZE, SIZE, 3), np.uint8)
-        assert (scene.mask.shape, scene.mask.dtype) == ((SIZE, SIZE), np.uint8)
+        assert scene.image.shape == (SIZE, SIZE, 3)
+        assert scene.image.dtype == np.uint8
+        assert scene.mask.shape == (SIZE, SIZE)
+        assert scene.mask.dtype == np.uint8
         assert set(np.unique(scene.mask)) <= {0, 1}
-        assert (scene.height_m.shape, scene.height_m.dtype) == ((SIZE, SIZE), np.float32)
+        assert scene.height_m.shape == (SIZE, SIZE)
+        assert scene.height_m.dtype == np.float32
         assert np.isfinite(scene.height_m).all()
         assert scene.image.std() > 12
 

@@ -8,13 +8,13 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import __version__
 from ..config.schema import (
     AugmentConfig,
     ClassConfig,
@@ -216,7 +216,7 @@ def _write_summary(demo: Demo, counts: Counts, epochs: int) -> None:
         "epochs": epochs,
         "seed": SEED,
         "seconds": demo.seconds,
-        "versions": {"flexunet": __version__, "python": platform.python_version()},
+        "versions": {"flexunet": version("flexunet"), "python": platform.python_version()},
         "machine": {"processor": platform.processor() or platform.machine(), "system": platform.system()},
     }
     write_text(demo.dir / SUMMARY, json.dumps(summary, indent=1, ensure_ascii=False) + "\n")

@@ -10,13 +10,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from .. import __version__
 from ..errors import DataError, OutputExistsError, Problem
 from .groups import match_groups, overlap_groups, read_groups
 from .layouts import Item, read_layout
@@ -249,7 +249,7 @@ def _write_manifest(path: Path, options: dict[str, Any], entries: list[dict[str,
         "format": MANIFEST_FORMAT,
         "version": 1,
         "options": options,
-        "versions": {"flexunet": __version__, "numpy": np.__version__, "opencv": cv2.__version__},
+        "versions": {"flexunet": version("flexunet"), "numpy": np.__version__, "opencv": cv2.__version__},
         "counts": {
             split: dict(
                 Counter("negatives" if e["negative"] else "images" for e in entries if e["split"] == split)
