@@ -23,21 +23,39 @@ def _bars() -> Iterator[Callable[[str, int, int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-    columns = (
-        TextColumn("{task.description:<12}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(elapsed_when_finished=True),
-    )
-    tasks: dict[str, TaskID] = {}
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    console = Console(stderr=True)
+    stage_shown: str | None = None
+    bar: Progress | None = None
+    task = TaskID(0)
 
-        def tell(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = progress.add_task(stage, total=total)
-            progress.update(tasks[stage], completed=done, total=total)
+    def tell(stage: str, done: int, total: int) -> None:
+        nonlocal stage_shown, bar, task
+        if bar is None or stage != stage_shown:
+            close()
+            bar = Progress(
+                TextColumn("{task.description:<14}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(elapsed_when_finished=True),
+                console=console,
+            )
+            stage_shown, task = stage, bar.add_task(stage, total=total)
+            bar.start()
+        bar.update(task, completed=done, total=total)
+        if done >= total:
+            close()
 
+    def close() -> None:
+        # Nothing is left drawing between two stages: other bars, of a training say, may come there.
+        nonlocal bar
+        if bar is not None:
+            bar.stop()
+            bar = None
+
+    try:
         yield tell
+    finally:
+        close()
 
 
 def _lines(seconds: float = 60.0) -> Callable[[str, int, int], None]:
