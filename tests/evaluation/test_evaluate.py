@@ -170,6 +170,21 @@ def test_nothing_but_ignored_masks_or_nothing_but_background_gives_no_nan(tmp_pa
     assert found.per_image[0].score(CLASSES) == 1.0
 
 
+def test_pixels_without_image_data_are_not_counted(tmp_path: Path) -> None:
+    data = painted_data(tmp_path)
+    painted_model(tmp_path / "model.safetensors", data)
+    truth = rectangle((12, 12), slice(0, 6), slice(0, 12))
+    paint(tmp_path / "test", {"a": (truth, truth)})
+    picture = Image.open(tmp_path / "test" / "images" / "a.png").convert("RGBA")
+    alpha = np.full((12, 12), 255, np.uint8)
+    alpha[:, :4] = 0
+    picture.putalpha(Image.fromarray(alpha))
+    picture.save(tmp_path / "test" / "images" / "a.png")
+    found = evaluate(tmp_path / "model.safetensors", data)
+    assert found.confusion.counts.tolist() == [[48, 0], [0, 48]]
+    assert found.scores["ignored_pixels"] == 48
+
+
 def test_a_sigmoid_model_is_scored_on_its_one_channel(
     painted: tuple[Path, DataConfig], report: Any, tmp_path: Path
 ) -> None:
