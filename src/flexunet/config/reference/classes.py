@@ -86,8 +86,7 @@ def _colour_by_name(written: Value, values: Values) -> Colour | None:
 def _named(colours: list[Colour], values: Values) -> list[dict[str, Any]]:
     names = ["background", *(f"class_{label}" for label in range(1, len(colours)))]
     if len(colours) == 2:
-        folders = f"{values.get('train', 'images_dir', '')} {values.path.name}".lower()
-        names[1] = "landslide" if "landslide" in folders else "object"
+        names[1] = "landslide" if "landslide" in values.about.lower() else "object"
     return [{"name": name, "colour": list(colour)} for name, colour in zip(names, colours, strict=True)]
 
 

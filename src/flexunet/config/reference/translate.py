@@ -20,7 +20,7 @@ _ONLINE = ("generator", "augmentor", *_OPERATIONS)
 
 def read_reference(text: str, path: Path) -> Draft:
     """A reference config as a draft in native keys; problems keep the lines and keys of its own text."""
-    values = Values(read_ini(text, path), path)
+    values = Values(read_ini(text, path), path, text)
     draft = Draft(path)
     translation = _Translation(values, draft)
     translation.data()

@@ -35,8 +35,10 @@ class Value:
 class Values:
     """What a config says, asked for by section and key; notes, problems and ignored keys come with it."""
 
-    def __init__(self, ini: Ini, path: Path) -> None:
+    def __init__(self, ini: Ini, path: Path, about: str = "") -> None:
         self.path = path
+        self.about = about
+        """What the config is about: all of its text, comments too."""
         self.notes = list(ini.notes)
         self.problems = list(ini.problems)
         self.sections = {_known_section(name) or name for name in ini.sections}
