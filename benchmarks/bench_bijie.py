@@ -27,6 +27,7 @@ CONFIG = HERE.parent / "examples" / "bijie.toml"
 RECIPES: dict[str, tuple[str, ...]] = {
     "native": (),
     "native_40_epochs": ("train.epochs=40",),
+    "native_40_epochs_1_thread": ("train.epochs=40", "train.threads=1"),
     "wide_40_epochs": ("train.epochs=40", "model.widths=[32,48,96,160,256,320]"),
     "flexunet_256": (
         "model={architecture='flexunet', base_filters=16, num_layers=6, normalization=true}",

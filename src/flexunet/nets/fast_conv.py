@@ -45,7 +45,7 @@ def conv2d_same(x: Tensor, weight: Tensor, bias: Tensor | None, padding: int, di
 
 
 def _plain(x: Tensor, weight: Tensor, padding: int, dilation: int) -> bool:
-    """Whether the other ways apply: on a CPU, dilation 1, odd kernel with 'same' padding, nobody recording."""
+    """Whether the other ways apply: on a CPU, dilation 1, odd kernel with 'same' padding, no recording."""
     recorded = torch.compiler.is_compiling() or torch._C._is_tracing()
     return x.device.type == "cpu" and dilation == 1 and weight.shape[2] == 2 * padding + 1 and not recorded
 
