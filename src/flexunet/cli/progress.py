@@ -21,7 +21,24 @@ def show_progress() -> Iterator[Callable[[str, int, int], None]]:
 @contextmanager
 def _bars() -> Iterator[Callable[[str, int, int], None]]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TaskID,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        """Items a second."""
+
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text("" if speed is None else f"{speed:.1f}/s")
 
     console = Console(stderr=True)
     stage_shown: str | None = None
@@ -36,6 +53,7 @@ def _bars() -> Iterator[Callable[[str, int, int], None]]:
                 TextColumn("{task.description:<14}"),
                 BarColumn(),
                 MofNCompleteColumn(),
+                Rate(),
                 TimeRemainingColumn(elapsed_when_finished=True),
                 console=console,
             )
@@ -60,11 +78,16 @@ def _bars() -> Iterator[Callable[[str, int, int], None]]:
 
 def _lines(seconds: float = 60.0) -> Callable[[str, int, int], None]:
     last = time.monotonic()
+    begun: dict[str, tuple[float, int]] = {}
 
     def tell(stage: str, done: int, total: int) -> None:
         nonlocal last
-        if time.monotonic() - last >= seconds:
-            last = time.monotonic()
-            print(f"{stage}: {done} of {total}", file=sys.stderr, flush=True)
+        now = time.monotonic()
+        since, before = begun.setdefault(stage, (now, done))
+        if now - last >= seconds:
+            last = now
+            rate = (done - before) / max(now - since, 1e-9)
+            left = f", {rate:.1f}/s, {(total - done) / rate / 60:.1f} min left" if rate > 0 else ""
+            print(f"{stage}: {done} of {total}{left}", file=sys.stderr, flush=True)
 
     return tell

@@ -27,7 +27,7 @@ _AHEAD = 2
 """Pictures that are read ahead of the network."""
 
 
-_MANY = 16
+_MANY = 200
 """A picture of at least this many tiles has a progress of its own."""
 
 
