@@ -1,8 +1,8 @@
 """What the training loop costs over a bare PyTorch loop: same network, batches, loss, optimiser and average.
 
 The bare loop does forward, loss, backward, clip, step and average. Ours adds Fabric, the running scores, the
-check for a finite loss, seeds, progress, and whether to stop or save. Both run in turn, round by round, in one
-process; compared is the least CPU time of each, which other programs on the machine disturb least.
+check for a finite loss, seeds, progress, and whether to stop or save. Both run in turn, round by round, in
+one process; compared is the least CPU time of each, which other programs on the machine disturb least.
 
     python benchmarks/bench_loop_overhead.py --size 128 --rounds 30
 """
