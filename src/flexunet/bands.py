@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, model_validator
 class Bands(BaseModel):
     """What a network expects in each input channel, in order.
 
-    A raw value x of band b enters the network as (x - mean[b]) / std[b]; pixels without data enter as 0, which is
-    the band's mean under `statistics` normalisation.
+    A raw value x of band b enters the network as (x - mean[b]) / std[b]; pixels without data enter as 0, the
+    band's mean under `statistics` normalisation.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
@@ -39,10 +39,8 @@ class Bands(BaseModel):
     def __len__(self) -> int:
         return len(self.names)
 
-    def normalise(
-        self, pixels: NDArray[Any], valid: NDArray[np.bool_] | None = None
-    ) -> NDArray[np.float32]:
-        """Raw pixels (C, H, W) of any dtype to float32 (C, H, W); `valid` is bool (H, W), invalid pixels become 0."""
+    def normalise(self, pixels: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
+        """Raw pixels (C, H, W) of any dtype as float32 (C, H, W); 0 where `valid`, bool (H, W), is False."""
         mean = np.asarray(self.mean, np.float32)[:, None, None]
         inverse = (1 / np.asarray(self.std, np.float64)).astype(np.float32)[:, None, None]
         # Contiguous bands: on (H, W, C) memory the lines below would be ten times slower.

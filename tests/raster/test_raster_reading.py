@@ -227,6 +227,7 @@ def test_bad_floats_are_missing_and_read_as_zero(tmp_path: Path) -> None:
     write_raster(tmp_path / "bad.tif", pixels, Grid())
     picture = read_picture(tmp_path / "bad.tif")
     assert picture.valid.tolist() == [[False, False, False], [False, True, True]]
+    assert picture.notes == ("66.67% of the pixels are not finite or beyond 1e38: missing data",)
     assert np.isfinite(picture.pixels).all()
     assert picture.pixels[0, 0].tolist() == [0, 0, 0]
     assert picture.pixels[1, 0].tolist() == [1, 1, 1]

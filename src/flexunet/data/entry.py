@@ -110,12 +110,19 @@ def write_entry(
     """Write pixels (C, H, W), labels and valid (H, W) as one entry, whole or not at all."""
     text = json.dumps(asdict(header)).encode()
     start = _padded(len(_MAGIC) + 4 + len(text))
-    with whole_file(path) as beside, beside.open("wb") as handle:
-        handle.write((_MAGIC + len(text).to_bytes(4, "little") + text).ljust(start, b"\0"))
-        _write_padded(handle, pixels.transpose(1, 2, 0))
-        _write_padded(handle, labels)
-        if not header.all_valid:
-            _write_padded(handle, valid)
+    try:
+        with whole_file(path) as beside, beside.open("wb") as handle:
+            handle.write((_MAGIC + len(text).to_bytes(4, "little") + text).ljust(start, b"\0"))
+            _write_padded(handle, pixels.transpose(1, 2, 0))
+            _write_padded(handle, labels)
+            if not header.all_valid:
+                _write_padded(handle, valid)
+    except PermissionError:
+        # Windows does not replace a file that another process has mapped; it has written the same then.
+        there = read_entry(path)
+        if there is None:
+            raise
+        return there
     return Entry(path, header, start)
 
 

@@ -77,7 +77,8 @@ def read_picture(
     valid = data_mask(raw, nodata)
     if decoded.alpha is not None and alpha == "nodata":
         valid &= decoded.alpha > 0
-    return Picture(_finished(raw), valid, side_grid(path), decoded.notes + notes, names)
+    notes = (*decoded.notes, *notes, *_bad_floats(raw))
+    return Picture(_finished(raw), valid, side_grid(path), notes, names)
 
 
 def read_mask_picture(path: Path, exif_orientation: Literal["apply", "ignore"] = "apply") -> MaskPicture:
@@ -114,12 +115,21 @@ def _read_gdal(
             raw, names, notes = _select(path, raw, names, bands, channels)
             return Picture(_finished(raw), valid, source.grid, notes, names)
         pixels, valid = source.read_valid(bands=bands, use_alpha=alpha == "nodata")
+        bad = _bad_floats(source.raw(bands=bands)) if pixels.dtype.kind == "f" and not valid.all() else ()
         if nodata is not None and source.nodata is None:
             valid &= data_mask(pixels, nodata)
         chosen = [i - 1 for i in bands] if bands is not None else range(len(pixels))
         names = tuple(source.band_names[i] for i in chosen)
         pixels, names, notes = _select(path, pixels, names, None, channels)
-        return Picture(np.ascontiguousarray(pixels), valid, source.grid, notes, names)
+        return Picture(np.ascontiguousarray(pixels), valid, source.grid, notes + bad, names)
+
+
+def _bad_floats(raw: NDArray[Any]) -> tuple[str, ...]:
+    """A note if pixels (C, H, W) hold NaN, infinities or missing marks that no tag declares."""
+    if raw.dtype.kind != "f":
+        return ()
+    share = 1 - float(data_mask(raw).mean())
+    return (f"{share:.2%} of the pixels are not finite or beyond 1e38: missing data",) if share else ()
 
 
 def _finished(raw: NDArray[Any]) -> NDArray[Any]:
