@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from flexunet.config.schema import Config, DataConfig, EvaluateConfig, SplitConfig
-from flexunet.errors import DataError, OutputExistsError
+from flexunet.errors import ConfigError, DataError, OutputExistsError
 from flexunet.evaluation import evaluate, score_table
 from flexunet.prediction import Predictor
 from painted_dataset import CLASSES, IGNORED, paint, painted_data, painted_model
@@ -197,6 +197,8 @@ def test_a_sigmoid_model_is_scored_on_its_one_channel(
 
 def test_data_that_do_not_fit_the_model_are_refused(painted: tuple[Path, DataConfig], tmp_path: Path) -> None:
     model, data = painted
+    with pytest.raises(ConfigError, match=r"the reference has no loss 'focal'; it has .*dice_loss"):
+        evaluate(model, data, loss="focal")
     three = data.model_copy(update={"classes": (*data.classes, data.classes[1].model_copy(
         update={"name": "road", "colour": (9, 9, 9)}
     ))})  # fmt: skip

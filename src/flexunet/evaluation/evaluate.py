@@ -20,7 +20,7 @@ from ..modelfile import ModelRecord
 from ..prediction import Prediction, Predictor
 from ..prediction.pictures import check_fit
 from ..raster import Grid, Picture
-from .reference import DEFAULT_LOSS, DEFAULT_METRIC, ReferenceNumbers
+from .reference import DEFAULT_LOSS, DEFAULT_METRIC, ReferenceNumbers, loss_name, metric_name
 from .report import finished, write_report
 from .scores import DEFINITIONS, ImageScores, all_scores, total
 from .showcase import Showcase
@@ -51,8 +51,8 @@ def evaluate(
     *,
     settings: EvaluateConfig | None = None,
     tiling: Literal["auto", "whole", "tiled"] | None = None,
-    loss: str = DEFAULT_LOSS,
-    metric: str = DEFAULT_METRIC,
+    loss: str | None = None,
+    metric: str | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Evaluation:
@@ -69,16 +69,19 @@ def evaluate(
             `evaluation.csv`; left out: nothing is written.
         settings: batch size, test-time augmentation and size of the gallery.
         tiling: whole images or tiles; left out: as the model file says.
-        loss, metric: names of the reference's two numbers.
+        loss, metric: names of the reference's two numbers; left out: as the config says, else its defaults.
         overwrite: whether a report that is there already may be replaced.
         progress: told about every image.
 
     Raises:
         DataError: everything wrong with the split's files in one report, or data that do not fit the model.
+        ConfigError: the reference has no such loss or metric.
         ModelFileError: the model file cannot be used.
         OutputExistsError: `out` holds an evaluation and `overwrite` is False.
     """
     if isinstance(data, Config):
+        loss = loss or loss_name(data.train.loss)
+        metric = metric or metric_name((data.evaluate.metric, *data.output.metrics))
         settings, data = settings or data.evaluate, data.data
     settings = settings or EvaluateConfig()
     if out is not None and finished(out) and not overwrite:
@@ -87,7 +90,13 @@ def evaluate(
     tell: Progress = progress or (lambda stage, done, images: None)
     store = _open(predictor.record, data, split, tell)
     showcase = Showcase(settings.gallery)
-    numbers = _reference_numbers(predictor, loss, metric, settings.batch_size)
+    numbers = ReferenceNumbers(
+        predictor.network_probabilities,
+        loss=loss or DEFAULT_LOSS,
+        metric=metric or DEFAULT_METRIC,
+        batch_size=settings.batch_size,
+        one_channel=bool(getattr(predictor.record.model, "sigmoid", False)),
+    )
     pictures = (Picture(store.image(index), store.valid(index), Grid()) for index in range(len(store)))
     predictions = predictor.predict(pictures, tiling=tiling, tta=settings.tta)
     images = []
@@ -175,16 +184,6 @@ def _caption(scores: ImageScores, score: float, classes: Classes) -> str:
 def _reference_sizing(record: ModelRecord) -> Literal["resize", "fit"]:
     """The reference squeezes; a model that was trained on padded pictures is shown padded ones."""
     return "fit" if record.data.sizing == "fit" else "resize"
-
-
-def _reference_numbers(predictor: Predictor, loss: str, metric: str, batch_size: int) -> ReferenceNumbers:
-    return ReferenceNumbers(
-        predictor.network_probabilities,
-        loss=loss,
-        metric=metric,
-        batch_size=batch_size,
-        one_channel=bool(getattr(predictor.record.model, "sigmoid", False)),
-    )
 
 
 def _reference_scores(record: ModelRecord, numbers: ReferenceNumbers) -> dict[str, Any]:

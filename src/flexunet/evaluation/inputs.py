@@ -95,7 +95,7 @@ def _of_config(path: Path, overrides: Sequence[str], model: Path | None = None) 
         settings=config.evaluate,
         base=config.output.dir,
         loss=loss_name(config.train.loss),
-        metric=metric_name([config.evaluate.metric or "", *config.output.metrics]),
+        metric=metric_name((config.evaluate.metric, *config.output.metrics)),
         reference_csv=config.output.dir / "evaluation.csv" if reference else None,
         notes=loaded.notes,
     )

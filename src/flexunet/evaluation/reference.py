@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..config.schema import LossTerm
+from ..errors import ConfigError
 from ..metrics import REFERENCE_LOSSES, REFERENCE_METRICS
 
 Probabilities = Callable[[Tensor], Tensor]
@@ -32,6 +33,12 @@ class ReferenceNumbers:
         one_channel: bool = False,
     ) -> None:
         """`probabilities`: images (B, C, H, W) to (B, K, H, W); `one_channel`: the network has one."""
+        for what, name, table in (
+            ("loss", loss, REFERENCE_LOSSES),
+            ("metric", metric, REFERENCE_METRICS),
+        ):
+            if name not in table:
+                raise ConfigError(f"the reference has no {what} {name!r}; it has {', '.join(sorted(table))}")
         self.loss, self.metric = loss, metric
         self._probabilities, self._batch_size, self._one_channel = probabilities, batch_size, one_channel
         self._waiting: list[tuple[NDArray[np.float32], NDArray[np.uint8]]] = []
@@ -75,7 +82,7 @@ def loss_name(terms: Sequence[LossTerm]) -> str:
     return terms[0].name if len(terms) == 1 and terms[0].name in REFERENCE_LOSSES else DEFAULT_LOSS
 
 
-def metric_name(names: Sequence[str]) -> str:
+def metric_name(names: Sequence[str | None]) -> str:
     """The first name that the reference knows as a metric, else its default."""
-    plain = [name.removeprefix("val_") for name in names]
+    plain = [name.removeprefix("val_") for name in names if name]
     return next((name for name in plain if name in REFERENCE_METRICS), DEFAULT_METRIC)
