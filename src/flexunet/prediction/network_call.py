@@ -17,9 +17,8 @@ class NetworkCall:
     """Normalised images float32 (B, C, H, W) to probabilities float32 (B, K, H, W), both on the CPU.
 
     On a CPU the images of a batch pass one by one: oneDNN splits its sums differently for different batch
-    sizes (measured: up to 4e-8 in a logit), and one by one no image can change another one's result, at a
-    cost of 5 to 20 % for small images and none for large ones. On a GPU the batch passes at once; results
-    then agree between batch sizes to about 1e-5 in float32 and 1e-2 in bf16.
+    sizes (measured: up to 4e-8 in a logit), and one by one no image can change another one's result. On a
+    GPU the batch passes at once, and its size may change the rounding.
     """
 
     def __init__(self, network: nn.Module, compute: Compute, *, own: bool = False) -> None:
