@@ -10,6 +10,8 @@ from ..config.schema import Activation
 from ..errors import ConfigError
 from .activations import activation_function
 from .blocks import BatchNorm2d, SameConv2d, glorot_uniform_, he_normal_
+from .dropout import one_pass_pays, relu_dropout_
+from .up_conv import UpConv2d
 
 
 class FlexUNet(nn.Module):
@@ -61,9 +63,7 @@ class FlexUNet(nn.Module):
         self.activation = activation
         self.encoder = nn.ModuleList(block(level, sources[level]) for level in range(num_layers))
         self.pool = nn.MaxPool2d(2)
-        self.ups = nn.ModuleList(
-            nn.ConvTranspose2d(filters[level + 1], filters[level], 2, stride=2) for level in below_bridge
-        )
+        self.ups = nn.ModuleList(UpConv2d(filters[level + 1], filters[level]) for level in below_bridge)
         self.decoder = nn.ModuleList(block(level, 2 * filters[level]) for level in below_bridge)
         self.head = nn.Conv2d(base_filters, num_classes, 1)
         self.reset_parameters()
@@ -125,10 +125,16 @@ class Block(nn.Module):
         self.conv2 = SameConv2d(out_channels, out_channels, kernel, dilation)
         self.norm2 = norm()
         self.activate = activation_function(activation)
+        self.dropout_rate = dropout
+        self.relu_then_dropout = activation == "relu" and dropout > 0 and not normalization
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, filters, H, W)."""
-        x = self.dropout(self.norm1(self.activate(self.conv1(x))))
+        x = self.conv1(x)
+        if self.relu_then_dropout and self.training and one_pass_pays(x):
+            x = relu_dropout_(x, self.dropout_rate)
+        else:
+            x = self.dropout(self.norm1(self.activate(x)))
         y: Tensor = self.norm2(self.activate(self.conv2(x)))
         return y
 
