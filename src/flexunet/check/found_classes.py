@@ -86,23 +86,33 @@ class _Tally:
 
     def add(self, codes: NDArray[np.int64], lossy: bool) -> None:
         if lossy:
-            fine, counts = np.unique(codes, return_counts=True)
+            fine, counts = _counts(codes.ravel())
             for key, coarse, count in zip(
                 fine.tolist(), _coarse(fine).tolist(), counts.tolist(), strict=True
             ):
                 self.exact.setdefault(coarse, Counter())[key] += count
             codes = _coarse(codes)
-        values, counts = np.unique(codes, return_counts=True)
+        values, counts = _counts(codes.ravel())
         self.pixels.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
         self.files.update(values.tolist())
         bright = [value for value in values.tolist() if value != 0]
         self.two_valued &= len(bright) <= 1 and all(value == 1 or value >= _BRIGHT for value in bright)
         if len(values) > 2:
             self.joint.update(values.tolist())
-        inner, inner_counts = np.unique(codes[_is_inner(codes)], return_counts=True)
+        inner, inner_counts = _counts(codes[_is_inner(codes)])
         self.inner.update(dict(zip(inner.tolist(), inner_counts.tolist(), strict=True)))
         self.masks += 1
         self.lossy += lossy
+
+
+def _counts(codes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Values (n,) and how often each occurs; by runs of equal values, of which masks have few."""
+    if not codes.size:
+        return codes, codes
+    starts = np.flatnonzero(np.concatenate(([True], codes[1:] != codes[:-1])))
+    lengths = np.diff(np.append(starts, codes.size))
+    values, which = np.unique(codes[starts], return_inverse=True)
+    return values, np.bincount(which, weights=lengths).astype(np.int64)
 
 
 def find_classes(paths: Iterable[Path]) -> MaskFindings:
