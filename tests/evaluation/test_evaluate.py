@@ -100,7 +100,8 @@ def test_false_alarms_and_images_with_landslides_are_told_apart(report: Any) -> 
 def test_the_report_is_whole_and_strict_json(report: Any) -> None:
     names = {path.name for path in report.out.iterdir()}
     assert names == {
-        "scores.json", "per_image.csv", "confusion.png", "worst.png", "best.png", "evaluation.csv"
+        "scores.json", "per_image.csv", "confusion.png", "worst.png", "best.png", "false_alarms.png",
+        "evaluation.csv",
     }  # fmt: skip
 
     def refuse(constant: str) -> None:
@@ -113,7 +114,7 @@ def test_the_report_is_whole_and_strict_json(report: Any) -> None:
     assert scores["split"] == "test"
     assert len(scores["model"]["sha256"]) == 64
     assert set(scores["definitions"]) >= {"iou", "f1", "reference", "image_scores"}
-    for name in ("confusion.png", "worst.png", "best.png"):
+    for name in ("confusion.png", "worst.png", "best.png", "false_alarms.png"):
         with Image.open(report.out / name) as picture:
             picture.load()
     table = score_table(scores)

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..classes import IGNORE_INDEX, Classes
+from ..classes import IGNORE_INDEX
 from ..config.schema import Config, DataConfig, EvaluateConfig
 from ..data import PlainSampler, Store, open_store
 from ..errors import DataError, OutputExistsError
@@ -23,7 +24,7 @@ from ..raster import Grid, Picture
 from .reference import DEFAULT_LOSS, DEFAULT_METRIC, ReferenceNumbers, loss_name, metric_name
 from .report import finished, write_report
 from .scores import DEFINITIONS, ImageScores, all_scores, total
-from .showcase import Showcase
+from .showcase import Showcase, Showcases
 
 Split = Literal["train", "valid", "test"]
 Progress = Callable[[str, int, int], None]
@@ -65,8 +66,8 @@ def evaluate(
         model: model file, or a predictor.
         data: where images and masks lie; of a whole config, its data and its evaluation settings.
         split: which split.
-        out: folder for `scores.json`, `per_image.csv`, `confusion.png`, `worst.png`, `best.png` and
-            `evaluation.csv`; left out: nothing is written.
+        out: folder for `scores.json`, `per_image.csv`, `confusion.png`, `worst.png`, `best.png`,
+            `false_alarms.png` and `evaluation.csv`; left out: nothing is written.
         settings: batch size, test-time augmentation and size of the gallery.
         tiling: whole images or tiles; left out: as the model file says.
         loss, metric: names of the reference's two numbers; left out: as the config says, else its defaults.
@@ -89,7 +90,7 @@ def evaluate(
     predictor = model if isinstance(model, Predictor) else Predictor.from_file(Path(model))
     tell: Progress = progress or (lambda stage, done, images: None)
     store = _open(predictor.record, data, split, tell)
-    showcase = Showcase(settings.gallery)
+    showcases = Showcases(Showcase(settings.gallery), Showcase(settings.gallery))
     numbers = ReferenceNumbers(
         predictor.network_probabilities,
         loss=loss or DEFAULT_LOSS,
@@ -101,7 +102,7 @@ def evaluate(
     predictions = predictor.predict(pictures, tiling=tiling, tta=settings.tta)
     images = []
     for index, prediction in enumerate(predictions):
-        images.append(_score_image(predictor.record, store, index, prediction, showcase, numbers))
+        images.append(_score_image(predictor.record, store, index, prediction, showcases, numbers))
         tell("evaluating", index + 1, len(store))
     classes = predictor.record.classes
     scores = {
@@ -122,7 +123,7 @@ def evaluate(
     }
     confusion = total(images, classes)
     if out is not None:
-        write_report(out, scores, images, confusion, classes, showcase)
+        write_report(out, scores, images, confusion, classes, showcases)
     return Evaluation(scores, tuple(images), confusion, out)
 
 
@@ -148,7 +149,7 @@ def _score_image(
     store: Store,
     index: int,
     prediction: Prediction,
-    showcase: Showcase,
+    showcases: Showcases,
     numbers: ReferenceNumbers,
 ) -> ImageScores:
     pair, pixels, valid = store.pairs[index], prediction.picture.pixels, prediction.picture.valid
@@ -158,27 +159,32 @@ def _score_image(
     confusion.add(truth, prediction.labels)
     height, width = truth.shape
     scores = ImageScores(pair.id, str(pair.image), height, width, truth.size - confusion.total, confusion)
-    score = scores.score(record.classes)
-    if score is not None:
-        showcase.offer(
-            (score, -float(scores.errors)),
-            _caption(scores, score, record.classes),
-            prediction.picture,
-            truth,
-            prediction.labels,
-            record.bands.names,
-            can_be_best=scores.has_foreground(record.classes),
-        )
+    _show(showcases, scores, prediction, truth, record)
     sampler = PlainSampler(record.bands, record.data.size, _reference_sizing(record))
     numbers.add(*sampler(pixels, labels, valid, np.random.default_rng(0)))
     return scores
 
 
-def _caption(scores: ImageScores, score: float, classes: Classes) -> str:
+def _show(
+    showcases: Showcases,
+    scores: ImageScores,
+    prediction: Prediction,
+    truth: NDArray[np.uint8],
+    record: ModelRecord,
+) -> None:
+    """Offer the image to the gallery it belongs to: of what is there, or of false alarms."""
+    score, classes = scores.score(record.classes), record.classes
+    if score is None:
+        return
+    seen = (prediction.picture, truth, prediction.labels, record.bands.names)
     if scores.has_foreground(classes):
-        return f"{scores.id}   IoU {score:.2f}"
+        rank = (score, -float(scores.errors))
+        showcases.found.offer(rank, f"{scores.id}   IoU {score:.2f}", *seen)
+        return
     alarm = scores.confusion.predicted[list(classes.foreground)].sum() / scores.confusion.total
-    return f"{scores.id}   nothing there, {100 * alarm:.1f} % false alarm"
+    if alarm:
+        caption = f"{scores.id}   nothing there, {100 * alarm:.1f} % false alarm"
+        showcases.false_alarms.offer((-float(alarm), 0.0), caption, *seen)
 
 
 def _reference_sizing(record: ModelRecord) -> Literal["resize", "fit"]:

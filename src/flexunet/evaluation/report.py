@@ -14,7 +14,7 @@ from ..files import write_text
 from ..metrics import ConfusionMatrix
 from ..views import draw_confusion, gallery
 from .scores import ImageScores, image_row
-from .showcase import Showcase
+from .showcase import Showcases
 
 SCORES = "scores.json"
 
@@ -30,17 +30,21 @@ def write_report(
     images: Sequence[ImageScores],
     confusion: ConfusionMatrix,
     classes: Classes,
-    showcase: Showcase,
+    showcases: Showcases,
 ) -> None:
     """Write everything into `out`; `scores.json` comes last, so that its presence says that all is there."""
     title = f"{scores['split']}: {scores['images']} images"
     write_text(out / "per_image.csv", per_image_csv(images, classes))
     write_text(out / "evaluation.csv", reference_csv(scores))
     draw_confusion(confusion.counts, classes, out / "confusion.png", f"{title}, share of true pixels")
-    for name, cards in (("worst", showcase.worst), ("best", showcase.best)):
+    for name, heading, cards in (
+        ("worst", "the worst of those with foreground", showcases.found.worst),
+        ("best", "the best of those with foreground", showcases.found.best),
+        ("false_alarms", "the largest false alarms", showcases.false_alarms.worst),
+    ):
         path = out / f"{name}.png"
         if cards:
-            gallery(cards, classes, path, title=f"{title}, the {name}")
+            gallery(cards, classes, path, title=f"{title}, {heading}")
         else:
             path.unlink(missing_ok=True)
     write_text(out / SCORES, json.dumps(scores, indent=1, ensure_ascii=False, allow_nan=False) + "\n")

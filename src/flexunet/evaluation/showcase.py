@@ -40,14 +40,12 @@ class Showcase:
         truth: NDArray[np.uint8],
         predicted: NDArray[np.uint8],
         band_names: tuple[str, ...],
-        *,
-        can_be_best: bool,
     ) -> None:
-        """Keep this image if it belongs to an end; `can_be_best`: a high rank of it says something."""
+        """Keep this image if it belongs to an end."""
         if not self.size:
             return
         low = len(self._worst) < self.size or rank < self._worst[-1].rank
-        high = can_be_best and (len(self._best) < self.size or rank > self._best[-1].rank)
+        high = len(self._best) < self.size or rank > self._best[-1].rank
         if not (low or high):
             return
         rgb = display_rgb(picture.pixels, picture.valid, band_names=band_names)
@@ -72,6 +70,16 @@ class Showcase:
     def best(self) -> list[Card]:
         """Best first."""
         return [shown.card for shown in self._best]
+
+
+@dataclass(frozen=True)
+class Showcases:
+    """The galleries of one evaluation, so that a little false alarm does not hide a missed landslide."""
+
+    found: Showcase
+    """Images whose truth has a foreground class."""
+    false_alarms: Showcase
+    """Images without any in which some is predicted."""
 
 
 def _reduced(array: NDArray[np.uint8], method: int) -> NDArray[np.uint8]:
