@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ _FLAT_NAMES = (
     ("image", "label"),
 )
 _DECODED = 20
+Progress = Callable[[str, int, int], None]
+"""Told (what is being done, items done, items in all)."""
 _IGNORE_VALUES = (255, -1)
 
 
@@ -51,7 +54,7 @@ class Survey:
         ) | {"data.classes", "data.size", "data.sizing", "data.mask_encoding"}
 
 
-def survey(root: Path, *, max_files: int = 200) -> Survey:
+def survey(root: Path, *, max_files: int = 200, progress: Progress | None = None) -> Survey:
     """Look into a dataset folder: at most `max_files` masks in full and as many image headers, evenly spread.
 
     Layouts: {train,valid,test}/{images,masks}; images/ and masks/ without splits; the raw Bijie material
@@ -71,8 +74,11 @@ def survey(root: Path, *, max_files: int = 200) -> Survey:
     pairs = [pair for pairing in pairings.values() for pair in pairing.pairs]
     if not pairs:
         raise DataError(f"{root} has no image with a mask:", [Problem(text) for text in problems])
-    changes: dict[str, Any] = _look_at_images(_spread([pair.image for pair in pairs], max_files), notes)
-    findings = find_classes(_spread([pair.mask for pair in pairs if pair.mask is not None], max_files))
+    changes: dict[str, Any] = _look_at_images(
+        _told("images", _spread([pair.image for pair in pairs], max_files), progress), notes
+    )
+    masks = _spread([pair.mask for pair in pairs if pair.mask is not None], max_files)
+    findings = find_classes(_told("masks", masks, progress))
     folders = [str(folder) for split in splits.values() for folder in split.images]
     landslides = any("landslide" in name.lower() for name in (*folders, *(pair.id for pair in pairs[:50])))
     changes |= _class_settings(findings, landslides, notes)
@@ -144,6 +150,16 @@ def _set_fields(data: DataConfig) -> dict[str, Any]:
     return {name: getattr(data, name) for name in data.model_fields_set}
 
 
+def _told(stage: str, paths: list[Path], progress: Progress | None) -> Iterator[Path]:
+    """The paths one by one, telling how far it is."""
+    for number, path in enumerate(paths):
+        if progress is not None:
+            progress(stage, number, len(paths))
+        yield path
+    if progress is not None:
+        progress(stage, len(paths), len(paths))
+
+
 def _spread(items: list[Path], most: int) -> list[Path]:
     """At most `most` of the items, evenly spread."""
     if len(items) <= most:
@@ -154,7 +170,7 @@ def _spread(items: list[Path], most: int) -> list[Path]:
 # -------------------------------------------------------------------------------- images
 
 
-def _look_at_images(paths: list[Path], notes: list[str]) -> dict[str, Any]:
+def _look_at_images(paths: Iterable[Path], notes: list[str]) -> dict[str, Any]:
     """Sizes, bands and types of the images; the size to train at."""
     sizes: list[tuple[int, int]] = []
     bands: Counter[int] = Counter()
@@ -268,6 +284,9 @@ def _value_classes(findings: MaskFindings, landslides: bool, notes: list[str]) -
     count = 2 if dark_and_bright else max(2, len(values))
     names = _names(count, landslides)
     colours = [(0, 0, 0), (255, 255, 0)] if count == 2 else [palette_colour(label) for label in range(count)]
+    if dark_and_bright and len(values) > 2:
+        bright = ", ".join(str(value) for value in values if value)
+        notes.append(f"values {bright} never meet in one mask: taken as one class")
     if dark_and_bright:
         changes["mask_encoding"] = "threshold" if findings.lossy else "auto"
         colours = [(0, 0, 0), (255, 255, 255)]

@@ -25,10 +25,12 @@ def init_command(
     from ..check.survey_config import config_text
     from ..errors import OutputExistsError
     from ..files import write_text
+    from .progress import show_progress
 
     if out is not None and out.exists():
         raise OutputExistsError(f"{out} is already there; name another file or remove it.")
-    found = survey(dataset, max_files=masks)
+    with show_progress() as progress:
+        found = survey(dataset, max_files=masks, progress=progress)
     for problem in found.problems:
         typer.echo(f"To look at: {problem}", err=True)
     text = config_text(found, None if out is None else out.parent)
