@@ -2,7 +2,7 @@
 
 512 x 512 x 3, 16 base filters, 11 x 11 kernels, 8 layers, batch 2, Adam 7e-5, clip by value 0.5, categorical
 cross-entropy. Keras in TensorFlow's own Python against flexunet: the same number of threads, all processes
-alive at once and taking turns, one step a turn, with pauses; the ratio of a round is Keras' time through ours.
+alive at once and taking turns, one step a turn, with pauses; a round's ratio is Keras' time through ours.
 
     python benchmarks/bench_train_step.py --tensorflow-python ~/tf210/bin/python
 """
