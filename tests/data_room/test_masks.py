@@ -79,6 +79,14 @@ def test_every_encoding_of_three_classes_says_the_same(encoding: str, tmp_path: 
     assert_array_equal(decode_mask(path, data).labels, labels)
 
 
+def test_a_palette_geotiff_goes_by_colour_and_its_nodata_tag_erases_nothing(tmp_path: Path) -> None:
+    labels = some_labels(3)
+    swapped = np.array([2, 0, 1], np.uint8)[labels]
+    colours = [THREE[1], THREE[2], THREE[0]]
+    write_raster(tmp_path / "m.tif", swapped, Grid(), nodata=0, colours=colours)
+    assert_array_equal(decode_mask(tmp_path / "m.tif", config(THREE)).labels, labels)
+
+
 @pytest.mark.parametrize(("dark", "bright"), [(0, 255), (0, 254), (0, 128), (12, 240)])
 def test_two_greys_are_two_classes_and_255_is_never_an_index(dark: int, bright: int, tmp_path: Path) -> None:
     labels = some_labels(2)
