@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis.strategies import integers, tuples
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -18,6 +18,7 @@ TILES = tuples(integers(1, 24), integers(1, 24))
 HALOS = tuples(integers(0, 9), integers(0, 9))
 
 
+@settings(deadline=None)  # a loaded machine is no fault
 @given(size=SIZES, tile=TILES, halo=HALOS)
 def test_stitching_untouched_tiles_gives_back_the_picture(
     size: tuple[int, int], tile: tuple[int, int], halo: tuple[int, int]
@@ -31,6 +32,7 @@ def test_stitching_untouched_tiles_gives_back_the_picture(
     assert [row for row, _ in strips] == [sum(heights[:index]) for index in range(len(heights))]
 
 
+@settings(deadline=None)
 @given(size=SIZES, tile=TILES, halo=HALOS)
 def test_windows_are_of_one_size_inside_the_picture_and_overlap_by_two_halos(
     size: tuple[int, int], tile: tuple[int, int], halo: tuple[int, int]
@@ -46,6 +48,7 @@ def test_windows_are_of_one_size_inside_the_picture_and_overlap_by_two_halos(
         assert all(a.start < b.start for a, b in pairwise(spans))
 
 
+@settings(deadline=None)
 @given(length=integers(1, 300), tile=integers(1, 40), halo=integers(0, 30))
 def test_weights_are_positive_and_sum_to_one(length: int, tile: int, halo: int) -> None:
     spans = tiled(length, 1, (tile, 1), (halo, 0)).rows
@@ -56,6 +59,7 @@ def test_weights_are_positive_and_sum_to_one(length: int, tile: int, halo: int) 
     assert_allclose(total, 1, rtol=1e-6)
 
 
+@settings(deadline=None)
 @given(size=SIZES, tile=TILES, halo=HALOS)
 def test_a_pixel_that_one_window_sees_is_untouched(
     size: tuple[int, int], tile: tuple[int, int], halo: tuple[int, int]
