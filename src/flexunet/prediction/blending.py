@@ -16,8 +16,8 @@ def blend(grid: TileGrid, tiles: Iterable[NDArray[np.float32]]) -> Iterator[tupl
     `tiles` are the float32 (K, h, w) results of the windows of `grid` in its order. Every pixel is the
     weighted mean of the windows that see it; the weights fall smoothly towards a window's edge, are never
     zero, and are products of one weight a row and one a column that each sum to 1 over the windows. Hence no
-    sum of weights has to be kept, tiles that agree come out as they went in, and where one window sees a
-    pixel alone, its value is untouched.
+    sum of weights has to be kept, tiles that agree come out as they went in up to rounding, and where one
+    window sees a pixel alone, its value is untouched.
 
     Memory: one strip of a window's height, K * h * W * 4 bytes.
     """
