@@ -143,6 +143,14 @@ def test_files_that_are_something_else_are_told_apart(tmp_path: Path) -> None:
         load_keras_weights(DATA / "A_weights_only.h5", ResUNet(3, 2, (4, 8), (1,)))
 
 
+def test_layer_names_that_are_no_text_are_an_error_that_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "flipped.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = np.array([b"conv2d\xff"])
+    with pytest.raises(ModelFileError, match=r"flipped\.h5: damaged or incomplete"):
+        load_keras_weights(path, network_a())
+
+
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 def test_a_truncated_file_is_an_error_that_names_it(tmp_path: Path, share: float) -> None:
     content = (DATA / "A_weights_only.h5").read_bytes()

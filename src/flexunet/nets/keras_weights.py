@@ -120,7 +120,15 @@ def _opened(path: Path) -> Iterator[Any]:
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except (OSError, RuntimeError, KeyError) as error:
+    except ModelFileError:
+        raise
+    except (
+        OSError,
+        RuntimeError,
+        KeyError,
+        ValueError,
+        TypeError,
+    ) as error:  # what h5py makes of flipped bytes
         raise ModelFileError(f"{path}: damaged or incomplete HDF5 file ({error}). Copy it again.") from error
 
 
