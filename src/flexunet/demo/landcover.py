@@ -149,7 +149,7 @@ def _paint_bare_soil(canvas: Canvas, season: Season, slope: Field, generator: np
     size = canvas.size
     blobs = fractal(size, generator, largest=float(generator.uniform(22, 45)), octaves=4, gain=0.45)
     gentle = ramp(blur(slope, 3), 19, 12)
-    limit = float(generator.uniform(0.95, 1.6))
+    limit = float(generator.uniform(1.0, 1.6))
     grain = fractal(size, generator, largest=10, octaves=5, gain=0.7)
     colour = textured(season.soil * float(generator.uniform(0.92, 1.08)), grain, 0.05)
     canvas.paint(ramp(blobs, limit, limit + 0.12) * gentle, colour)

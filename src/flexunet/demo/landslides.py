@@ -40,7 +40,7 @@ def add_landslides(terrain: Terrain, count: int, generator: np.random.Generator)
         shape = _Shape.of(path, radius_px, size, generator)
         new = shape.inside & ~mask
         along[new], streak[new] = shape.along[new], _streaks(shape, generator)[new]
-        age = float(generator.choice([0.0, 0.15, 0.3, 0.45], p=[0.45, 0.25, 0.2, 0.1]))
+        age = float(generator.choice([0.0, 0.1, 0.2, 0.3], p=[0.45, 0.25, 0.2, 0.1]))
         patches = fractal(size, generator, largest=9, octaves=3)
         regrowth[new] = (age * 1.5 * ramp(patches, 0.2, 1.2))[new]
         relief[new] += _relief(shape, radius_px * terrain.pixel_size_m, generator)[new]
@@ -73,7 +73,7 @@ def _choose_paths(
         if len(paths) == count:
             break
         start = np.array(divmod(int(crown), slope.shape[1]), np.float64)
-        radius = float(np.clip(generator.lognormal(np.log(11.5), 0.35), 6.0, 20))
+        radius = float(np.clip(generator.lognormal(np.log(13), 0.33), 7.0, 22))
         if len(taken) and np.hypot(*(taken - start).T).min() < 3.5 * radius:
             continue
         longest = radius * generator.uniform(3.5, 11)

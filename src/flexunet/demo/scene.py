@@ -37,7 +37,7 @@ def make_scene(seed: int, index: int, size: int = 256) -> Scene:
     terrain = make_terrain(work, PIXEL_SIZE_M, generator)
     season = Season.draw(generator)
     land = cover_land(terrain, season, generator)
-    slides = add_landslides(terrain, int(generator.integers(2, 9)), generator)
+    slides = add_landslides(terrain, int(generator.integers(2, 8)), generator)
     mask = slides.mask & (land.water < 0.5)
     colour, canopy = _lay_open(land, slides, season, mask, generator)
     light = _light(slides.height_m, canopy, generator)
@@ -54,7 +54,7 @@ def _lay_open(
     size = mask.shape[0]
     rough = fractal(size, generator, largest=3.5, octaves=3, gain=0.8)
     patches = fractal(size, generator, largest=20, octaves=3)
-    fresh = (0.78 * season.soil + 0.22 * season.rock) * float(generator.uniform(0.96, 1.1)) + 3.0
+    fresh = (0.72 * season.soil + 0.28 * season.rock) * float(generator.uniform(0.96, 1.1)) + 3.0
     fan = 0.62 * season.soil + 0.26 * season.rock + 0.06 * season.forest
     bare = fresh + ramp(slides.along + 0.12 * patches, 0.45, 0.85)[..., None] * (fan - fresh)
     bare = bare * np.clip(1 + 0.12 * slides.streak + 0.08 * rough + 0.03 * patches, 0.5, 1.5)[..., None]
