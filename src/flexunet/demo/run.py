@@ -55,8 +55,8 @@ class Demo:
 def demo_config(folder: Path, *, epochs: int, size: int = SIZE_PX) -> Config:
     """A small network and a fixed number of epochs, so that two demos on one machine are the same.
 
-    No flips and turns, neither in training nor at test: the light comes from the south-east in all scenes, and
-    whether a form is a hollow or a mound shows by its shadow.
+    No flips and turns, neither in training nor at test: the light comes from the south-east in all scenes,
+    and whether a form is a hollow or a mound shows by its shadow.
     """
     return Config(
         data=DataConfig(
@@ -69,7 +69,7 @@ def demo_config(folder: Path, *, epochs: int, size: int = SIZE_PX) -> Config:
         ),
         model=ResUNetConfig(widths=(16, 24, 48, 96, 128), depths=(1, 1, 2, 1)),
         train=TrainConfig(
-            epochs=epochs, batch_size=4, learning_rate=3e-3, ema=0.99, seed=SEED, epoch_pictures=3
+            epochs=epochs, batch_size=4, learning_rate=4e-3, ema=0.99, seed=SEED, epoch_pictures=3
         ),
         augment=AugmentConfig(hflip=0, vflip=0, turns=False, rotation=20, scale=(0.8, 1.25), brightness=0.1),
         output=OutputConfig(dir=folder / "run"),
