@@ -56,7 +56,9 @@ def layer_table(network: nn.Module, input_shape: Sequence[int]) -> list[LayerRow
     views: list[View] = []
 
     def record(name: str, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        if "shortcut" not in name:  # runs beside the main path, and sees less than it
+        if (
+            "shortcut" not in name and "shrink" not in name
+        ):  # runs beside the main path, and sees less than it
             views.append(_view(module, inputs[0], output))
         field = reduce(lambda pixels, view: view(pixels), reversed(views), 1)
         _, channels, height, width = output.shape
@@ -134,7 +136,12 @@ def _kind(module: nn.Module) -> str:
         return f"transposed {_size(module)}"
     if isinstance(module, nn.Conv2d):
         return f"convolution {_size(module)}"
-    names = {nn.BatchNorm2d: "batch norm", nn.MaxPool2d: "max pooling 2x2", nn.Dropout2d: "channel dropout"}
+    names = {
+        nn.BatchNorm2d: "batch norm",
+        nn.MaxPool2d: "max pooling 2x2",
+        nn.AvgPool2d: "mean pooling 2x2",
+        nn.Dropout2d: "channel dropout",
+    }
     for kind, name in names.items():
         if isinstance(module, kind):
             return name
