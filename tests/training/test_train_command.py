@@ -76,7 +76,7 @@ def test_sigterm_saves_exits_130_and_says_how_to_go_on(make_config: Any, tmp_pat
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Everything is saved" in errors
-    assert f"flexunet train {file} --resume" in errors
+    assert f"flexunet train {tmp_path / 'run' / 'config.toml'} --resume" in errors
     assert "Traceback" not in errors
     assert "Expected:" in errors
 

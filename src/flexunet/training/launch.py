@@ -6,6 +6,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -93,11 +94,12 @@ def _portable(error: FlexunetError) -> FlexunetError:
 def _signals_go_to_children() -> Iterator[None]:
     def forward(number: int, frame: FrameType | None) -> None:
         for child in multiprocessing.active_children():
+            # a terminal's Ctrl-C reaches the children by itself; asked twice to terminate is asked once
             if child.pid is not None:
-                os.kill(child.pid, number)
+                os.kill(child.pid, signal.SIGTERM)
 
-    before = {number: signal.signal(number, forward) for number in (signal.SIGTERM,)}
-    before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    here = threading.current_thread() is threading.main_thread()
+    before = {number: signal.signal(number, forward) for number in (signal.SIGTERM, signal.SIGINT) if here}
     try:
         yield
     finally:

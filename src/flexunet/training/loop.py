@@ -338,15 +338,14 @@ def stop_asked_by_file(run: Run) -> bool:
 
 
 def show_step(run: Run) -> None:
-    """Tell the reporter where the run is."""
+    """Tell the reporter where the run is; before an epoch has numbers of its own, those of the one before."""
     progress, images = run.progress, run.progress.sums["images"]
-    run.reporter.step(
-        progress.epoch + 1,
-        run.train.epochs,
-        progress.epoch * run.batches.steps_per_epoch + progress.batch,
-        progress.sums["loss"] / images if images else math.nan,
-        images / max(progress.seconds, 1e-9),
-    )
+    loss, rate = progress.sums["loss"] / max(images, 1), images / max(progress.seconds, 1e-9)
+    if not images:
+        row = progress.rows[-1] if progress.rows else {}
+        loss, rate = row.get("loss") or math.nan, row.get("images_per_second") or 0.0
+    done = progress.epoch * run.batches.steps_per_epoch + progress.batch
+    run.reporter.step(progress.epoch + 1, run.train.epochs, done, loss, rate)
 
 
 def interrupted(run: Run) -> Interrupted:

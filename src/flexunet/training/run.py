@@ -191,7 +191,7 @@ def run_process(fabric: Fabric, job: Job) -> RunResult:
         stop_file=stop_file,
         reporter=reporter,
         stop=stop,
-        how_to_resume=f"flexunet train {job.source or folder.config} --resume",
+        how_to_resume=f"flexunet train {folder.config} --resume",
     )
     with stop, reporter.started(batches.steps_per_epoch * config.train.epochs, _batches_done(run)):
         try:
