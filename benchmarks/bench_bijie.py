@@ -59,7 +59,7 @@ def main() -> None:
         "machine": machine(),
         "date": time.strftime("%Y-%m-%d"),
         "validation_by_epoch": validation_curve(run / "log.csv"),
-        "test": json.loads((run / "evaluation" / "test" / "scores.json").read_text(encoding="utf-8")),
+        "test": json.loads((run / "evaluation_test" / "scores.json").read_text(encoding="utf-8")),
     }
     results = HERE / "results"
     results.mkdir(exist_ok=True)

@@ -1,15 +1,15 @@
-"""A user of the reference moves over: the config stays as it is, the outputs stand where they always stood."""
+"""A user of the reference moves over: the config as it is, the outputs where they always stood."""
 
 import json
 from pathlib import Path
 
 import pytest
-from reference_project import build_project
-from shared_data import SHARED, needs_shared
 
 from flexunet.config import load_config, read_config
 from flexunet.evaluation import evaluate
 from flexunet.training import train
+from reference_project import build_project
+from shared_data import SHARED, needs_shared
 
 CONFIGS = sorted((SHARED / "data" / "flexunet-configs").glob("*.config"))
 SMALL = ("train.epochs=1", "model.base_filters=2", "model.base_kernels=[3,3]", "data.size=[128,128]")
@@ -19,7 +19,9 @@ SMALL = ("train.epochs=1", "model.base_filters=2", "model.base_kernels=[3,3]", "
 @needs_shared
 @pytest.mark.slow
 @pytest.mark.parametrize("config_file", CONFIGS, ids=lambda path: path.stem)
-def test_each_config_trains_evaluates_and_leaves_the_references_files(config_file: Path, tmp_path: Path) -> None:
+def test_each_config_trains_evaluates_and_leaves_the_references_files(
+    config_file: Path, tmp_path: Path
+) -> None:
     path = build_project(config_file, tmp_path)
     config = read_config(path, SMALL).config
 
