@@ -321,7 +321,7 @@ class AugmentConfig(Section):
     """Largest free rotation to either side, in degrees."""
     scale: tuple[float, float] = (0.7, 1.4)
     """Range of the zoom factor, drawn log-uniformly."""
-    aspect: Annotated[float, Field(ge=1)] = 1.15
+    aspect: Annotated[float, Field(ge=1)] = 1.3
     """Largest change of the aspect ratio, as a factor."""
     shear: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Largest shear to either side."""
