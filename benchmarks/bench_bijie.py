@@ -13,21 +13,20 @@ import argparse
 import csv
 import json
 import os
-import platform
 import resource
 import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+
+from machine import machine_facts
 
 HERE = Path(__file__).resolve().parent
 CONFIG = HERE.parent / "examples" / "bijie.toml"
 RECIPES: dict[str, tuple[str, ...]] = {
     "native": (),
     "native_40_epochs": ("train.epochs=40",),
-    "native_40_epochs_1_thread": ("train.epochs=40", "train.threads=1"),
     "wide_40_epochs": ("train.epochs=40", "model.widths=[32,48,96,160,256,320]"),
     "flexunet_256": (
         "model={architecture='flexunet', base_filters=16, num_layers=6, normalization=true}",
@@ -56,8 +55,7 @@ def main() -> None:
         "config": "examples/bijie.toml",
         "train_minutes": round(seconds / 60, 2),
         "train_cpu_minutes": round(cpu_seconds / 60, 2),
-        "machine": machine(),
-        "date": time.strftime("%Y-%m-%d"),
+        "machine": machine_facts(threads=os.cpu_count() or 1),
         "validation_by_epoch": validation_curve(run / "log.csv"),
         "test": json.loads((run / "evaluation_test" / "scores.json").read_text(encoding="utf-8")),
     }
@@ -95,24 +93,6 @@ def validation_curve(log: Path) -> list[dict[str, float]]:
             }
             for row in csv.DictReader(rows)
         ]
-
-
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
-    return {
-        "processor": processor_name(),
-        "cores": os.cpu_count(),
-        "system": platform.system(),
-        "python": platform.python_version(),
-    }
-
-
-def processor_name() -> str:
-    """The processor's model name where the system tells."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 if __name__ == "__main__":
