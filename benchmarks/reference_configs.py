@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def run(config_file: Path) -> dict[str, Any]:
-    """Train one step, evaluate and predict; seconds of each, and the files that were expected but are not there."""
+    """Train one step, evaluate and predict: seconds of each, and expected files that are not there."""
     with tempfile.TemporaryDirectory() as folder:
         path = build_project(config_file, Path(folder))
         row: dict[str, Any] = {"config": config_file.name}
