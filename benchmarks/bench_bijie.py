@@ -48,7 +48,7 @@ def main() -> None:
         flexunet("prepare", arguments.source, dataset)
     settings = [f"data.root={dataset.resolve()}", f"output.dir={run.resolve()}", *RECIPES[arguments.recipe]]
     seconds, cpu_seconds = timed("train", CONFIG, *(word for item in settings for word in ("--set", item)))
-    flexunet("evaluate", run, "--split", "test")
+    flexunet("evaluate", run, "--split", "test", "--out", run / "scores")
     record = {
         "recipe": arguments.recipe,
         "settings": RECIPES[arguments.recipe],
@@ -57,7 +57,7 @@ def main() -> None:
         "train_cpu_minutes": round(cpu_seconds / 60, 2),
         "machine": machine_facts(threads=os.cpu_count() or 1),
         "validation_by_epoch": validation_curve(run / "log.csv"),
-        "test": json.loads((run / "evaluation_test" / "scores.json").read_text(encoding="utf-8")),
+        "test": json.loads((run / "scores" / "scores.json").read_text(encoding="utf-8")),
     }
     results = HERE / "results"
     results.mkdir(exist_ok=True)
