@@ -5,4 +5,6 @@ from pathlib import Path
 import pytest
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
-needs_shared = pytest.mark.skipif(not (SHARED / "data").is_dir(), reason="../shared/data is not beside this checkout")
+needs_shared = pytest.mark.skipif(
+    not (SHARED / "data").is_dir(), reason="../shared/data is not beside this checkout"
+)
