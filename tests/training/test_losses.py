@@ -9,12 +9,13 @@ import torch.nn.functional as F
 
 from flexunet.classes import IGNORE_INDEX
 from flexunet.config.schema import LossName, LossTerm
-from flexunet.metrics import REFERENCE_LOSSES, reference_dice_multiclass
+from flexunet.metrics import REFERENCE_LOSSES, REFERENCE_METRICS, reference_dice_multiclass
 from flexunet.nets import probabilities
 from flexunet.training.losses import (
     LOSSES,
     Scored,
     balanced_weights,
+    dice_coef,
     dice_coef_of_images,
     weighted_sum,
 )
@@ -97,11 +98,14 @@ def test_losses_with_the_references_names_equal_an_independent_implementation(
 
 
 @pytest.mark.parametrize("classes", [1, 2, 4])
-def test_the_references_dice_coefficient_equals_an_independent_implementation(classes: int) -> None:
+def test_the_references_dice_coefficients_equal_an_independent_implementation(classes: int) -> None:
     logits, labels = random_batch(classes)
-    p = logits.sigmoid() if classes == 1 else logits.softmax(1)
-    ours = dice_coef_of_images(Scored(logits, labels)).mean().item()
-    assert ours == pytest.approx(reference_dice_multiclass(p.numpy(), labels.numpy()), rel=1e-5)
+    p = (logits.sigmoid() if classes == 1 else logits.softmax(1)).numpy()
+    scored = Scored(logits, labels)
+    of_images = dice_coef_of_images(scored).mean().item()
+    assert of_images == pytest.approx(reference_dice_multiclass(p, labels.numpy()), rel=1e-5)
+    of_batch = REFERENCE_METRICS["dice_coef"](p, labels.numpy())
+    assert dice_coef(scored).item() == pytest.approx(of_batch, rel=1e-5)
 
 
 @pytest.mark.parametrize("name", sorted(set(LOSSES) - {"ssim_loss", "basnet_hybrid_loss"}))

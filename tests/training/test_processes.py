@@ -37,7 +37,14 @@ def test_two_processes_give_the_weights_and_the_log_of_one(make_config: Any, tmp
     for name, weight in weights_one.items():
         assert torch.allclose(weight, weights_two[name], atol=1e-5)
     for row_one, row_two in zip(one.rows, two.rows, strict=True):
-        for name in ("loss", "val_loss", "val_iou", "pixel_accuracy", "val_dice_coef_multiclass"):
+        for name in (
+            "loss",
+            "val_loss",
+            "val_iou",
+            "pixel_accuracy",
+            "dice_coef",
+            "val_dice_coef_multiclass",
+        ):
             assert row_one[name] == pytest.approx(row_two[name], rel=1e-4)
 
 

@@ -241,6 +241,19 @@ def test_the_reference_layout_has_its_files_in_its_forms(make_config: Any, tmp_p
         assert (run / "eval" / name).stat().st_size > 1000
 
 
+def test_the_elder_generations_metric_is_logged_and_an_unknown_one_is_said(
+    make_config: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = ("dice_coef", "val_dice_coef", "val_accuracy", "val_strange")
+    config = make_config(output={"layout": "reference", "metrics": names}, train={"epochs": 1})
+    row = train(config).rows[0]
+    lines = (config.output.dir / "eval/train_metrics.csv").read_text().splitlines()
+    wanted = (row["dice_coef"], row["val_dice_coef"], row["val_pixel_accuracy"])
+    assert lines[1] == ", ".join(["0", *(f"{value:.4f}" for value in wanted), "0.0000"])
+    assert 0 < float(wanted[0] or 0) < 1
+    assert "train_metrics.csv: val_strange is not measured" in caplog.text
+
+
 def test_a_damaged_image_costs_no_earlier_model(make_config: Any, tmp_path: Path) -> None:
     root = tmp_path / "data"
     write_pairs(root / "train", 2, seed=3)

@@ -20,7 +20,7 @@ from ..data import Batch
 from ..errors import Interrupted, TrainingError
 from .interrupts import StopRequest
 from .launch import first_process
-from .losses import Scored, dice_coef_of_images, weighted_sum
+from .losses import Scored, dice_coef, dice_coef_of_images, weighted_sum
 from .optim import MovingAverage, clip_gradients
 from .reporter import Reporter
 from .schedules import learning_rate
@@ -28,7 +28,7 @@ from .state import Progress, Row
 from .validation import Batches, Validation, validate
 
 COLLAPSE_AFTER_EPOCHS = 2
-SUMS = ("loss", "dice", "correct", "pixels", "images", "foreground")
+SUMS = ("loss", "dice", "image_dice", "correct", "pixels", "images", "foreground")
 
 
 @dataclass
@@ -179,6 +179,7 @@ def batch_numbers(scored: Scored, loss: Tensor, run: Run, *, checkpoint: bool) -
     valid = scored.valid > 0
     numbers = torch.stack([
         loss.detach().float() * len(scored.labels),
+        dice_coef(scored) * len(scored.labels),
         dice_coef_of_images(scored).sum(),
         (predicted == scored.labels).sum(),
         valid.sum(),
@@ -282,7 +283,9 @@ def epoch_row(run: Run, scores: Validation | None) -> Row:
         "val_loss": None,
         "pixel_accuracy": sums["correct"] / pixels,
         "val_pixel_accuracy": None,
-        "dice_coef_multiclass": sums["dice"] / images,
+        "dice_coef": sums["dice"] / images,
+        "val_dice_coef": None,
+        "dice_coef_multiclass": sums["image_dice"] / images,
         "val_dice_coef_multiclass": None,
         "val_iou": None,
         "val_f1": None,
@@ -292,7 +295,8 @@ def epoch_row(run: Run, scores: Validation | None) -> Row:
         row |= {
             "val_loss": scores.loss,
             "val_pixel_accuracy": confusion.pixel_accuracy,
-            "val_dice_coef_multiclass": scores.dice_coef,
+            "val_dice_coef": scores.dice_coef,
+            "val_dice_coef_multiclass": scores.dice_coef_multiclass,
             "val_iou": confusion.mean_iou(foreground),
             "val_f1": confusion.mean_f1(foreground),
         }

@@ -230,12 +230,28 @@ def dice_coef_of_images(scored: Scored) -> Tensor:
     Not a Dice: over all classes both sums of the denominator are the number of pixels, so it is the mean
     probability of the true class. Computed for comparison.
     """
+    hit, size = _overlap_of_images(scored)
+    return (2 * hit + SMOOTH) / (size + SMOOTH)
+
+
+def dice_coef(scored: Scored) -> Tensor:
+    """The reference's `dice_coef`: (2 sum y p + 1) / (sum y + sum p + 1) over all classes of the whole global
+    batch.
+
+    With several classes no Dice either, but the mean probability of the true class.
+    """
+    hit, size = scored.total(torch.stack([values.sum() for values in _overlap_of_images(scored)]))
+    coefficient: Tensor = (2 * hit + SMOOTH) / (size + SMOOTH)
+    return coefficient
+
+
+def _overlap_of_images(scored: Scored) -> tuple[Tensor, Tensor]:
+    """(B,) each: sum y p and sum y + sum p over the channels that the reference sees."""
     if scored.single:
         y, p = scored.channels
-        over = (1, 2, 3)
-        return (2 * (y * p).sum(over) + SMOOTH) / (y.sum(over) + p.sum(over) + SMOOTH)
-    hit = (scored.log_likelihood.exp() * scored.valid).sum((1, 2))
-    return (2 * hit + SMOOTH) / (2 * scored.valid.sum((1, 2)) + SMOOTH)
+        return (y * p).sum((1, 2, 3)), (y + p).sum((1, 2, 3))
+    # over all classes y and p both sum to 1 in every pixel
+    return (scored.log_likelihood.exp() * scored.valid).sum((1, 2)), 2 * scored.valid.sum((1, 2))
 
 
 def dice_loss_multiclass(scored: Scored, weights: Tensor | None = None) -> Tensor:
@@ -246,10 +262,8 @@ def dice_loss_multiclass(scored: Scored, weights: Tensor | None = None) -> Tenso
 
 
 def dice_loss(scored: Scored, weights: Tensor | None = None) -> Tensor:
-    """The reference's: 1 - (2 sum y p + 1) / (sum y + sum p + 1) over all classes of the whole batch."""
-    y, p = scored.channels
-    sums = scored.total(torch.stack([(y * p).sum(), (y + p).sum()]))
-    return 1 - (2 * sums[0] + SMOOTH) / (sums[1] + SMOOTH)
+    """The reference's: 1 - `dice_coef`."""
+    return 1 - dice_coef(scored)
 
 
 def bce_dice_loss(scored: Scored, weights: Tensor | None = None) -> Tensor:

@@ -31,6 +31,7 @@ from .pictures import choose_images
 from .probe import Estimate, measure
 from .reporter import Reporter
 from .resume import continued, restore
+from .runlog import not_measured
 from .state import Progress, Row, load_state, save_state
 
 
@@ -106,6 +107,9 @@ def run_process(fabric: Fabric, job: Job) -> RunResult:
         reporter.warn(
             "no validation split: the weights of the last epoch are kept as the model, early stopping is off."
         )
+    unknown = not_measured(config.output.metrics, config.data.class_table()) if folder.reference else []
+    if unknown and fabric.is_global_zero:
+        reporter.warn(f"train_metrics.csv: {', '.join(unknown)} is not measured and stands as 0.")
     batches, validation = build_loaders(config, bands, store, valid_store, fabric)
     weights = class_weights(config, store, fabric.device)
     pictured = choose_images(config, (valid_store or store).pairs)

@@ -31,9 +31,16 @@ def columns(classes: Classes) -> list[str]:
     per_class = [f"val_{what}_{name}" for what in ("iou", "f1") for name in classes.names]
     return [
         "epoch", "step", "loss", "val_loss", "pixel_accuracy", "val_pixel_accuracy",
-        "dice_coef_multiclass", "val_dice_coef_multiclass", "val_iou", "val_f1", *per_class,
+        "dice_coef", "val_dice_coef", "dice_coef_multiclass", "val_dice_coef_multiclass",
+        "val_iou", "val_f1", *per_class,
         "learning_rate", "seconds", "images_per_second",
     ]  # fmt: skip
+
+
+def not_measured(metrics: Sequence[str], classes: Classes) -> list[str]:
+    """The names among `metrics` that no column of the log answers; train_metrics.csv writes 0 for them."""
+    known = columns(classes)
+    return [name for name in metrics if _SAME.get(name, name) not in known]
 
 
 def write_log(path: Path, classes: Classes, rows: Sequence[Row]) -> None:

@@ -16,7 +16,7 @@ from ..classes import IGNORE_INDEX
 from ..config.schema import LossTerm
 from ..data import Batch
 from ..metrics import ConfusionMatrix
-from .losses import Scored, across_processes, dice_coef_of_images, weighted_sum
+from .losses import Scored, across_processes, dice_coef, dice_coef_of_images, weighted_sum
 
 
 class Batches(Protocol):
@@ -36,6 +36,7 @@ class Validation:
 
     loss: float
     dice_coef: float
+    dice_coef_multiclass: float
     confusion: ConfusionMatrix
 
 
@@ -53,7 +54,7 @@ def validate(
 ) -> Validation | None:
     """Score `network` (in eval mode) on at most `most` batches; None when `go_on()` became False meanwhile.
 
-    The loss is the mean over batches weighted by their images, as Keras reports it.
+    Loss and `dice_coef` are means over batches weighted by their images, as Keras reports them.
     """
     steps = batches.steps_per_epoch if most is None else min(most, batches.steps_per_epoch)
     if fabric.world_size > 1:
@@ -61,7 +62,7 @@ def validate(
         torch.distributed.all_reduce(fewest, torch.distributed.ReduceOp.MAX)
         steps = int(fewest)
     cells = torch.zeros(num_classes * num_classes, dtype=torch.int64, device=fabric.device)
-    loss_sum, dice_sum, images = 0.0, 0.0, 0.0
+    loss_sum, dice_sum, image_dice_sum, images = 0.0, 0.0, 0.0, 0.0
     stream = batches.epoch(0)
     for _ in range(steps):
         if fabric.world_size == 1 and not go_on():
@@ -69,12 +70,14 @@ def validate(
         scored = _score(network, next(stream, None), num_classes, fabric)
         count = float(scored.images)
         loss_sum += float(weighted_sum(loss, scored, weights)) * count
-        dice_sum += float(across_processes(dice_coef_of_images(scored).sum()))
+        dice_sum += float(dice_coef(scored)) * count
+        image_dice_sum += float(across_processes(dice_coef_of_images(scored).sum()))
         images += count
         cells += count_pixels(scored)
     cells = across_processes(cells)
     confusion = ConfusionMatrix(num_classes, cells.reshape(num_classes, num_classes).cpu().numpy())
-    return Validation(loss_sum / max(images, 1), dice_sum / max(images, 1), confusion)
+    share = 1 / max(images, 1)
+    return Validation(loss_sum * share, dice_sum * share, image_dice_sum * share, confusion)
 
 
 def _score(network: nn.Module, batch: Batch | None, num_classes: int, fabric: Fabric) -> Scored:
