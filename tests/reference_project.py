@@ -1,4 +1,4 @@
-"""A project of the reference system around one of its configs: byte for byte, small pictures where it looks."""
+"""A project of the reference around one of its configs: byte for byte, small pictures where it looks."""
 
 from pathlib import Path
 

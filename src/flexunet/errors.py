@@ -6,7 +6,7 @@ FlexunetError
 ├── RasterError          (OSError)          a picture or raster file that cannot be read or written
 ├── ModelFileError       (ValueError)       a model file that is damaged, foreign or of another architecture
 ├── OutputExistsError    (FileExistsError)  a result is already there and nobody allowed to replace it
-├── ModelFileError       (ValueError)       a damaged or foreign model file, or another architecture
+├── MissingExtraError    (ImportError)      an optional dependency is needed; the message has the pip command
 ├── TrainingError        (RuntimeError)     a run that cannot go on: a loss that is not finite, a lost device
 └── Interrupted          (KeyboardInterrupt) stopped by the user or by SIGTERM after everything was saved
 """
