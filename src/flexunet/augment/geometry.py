@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..config.schema import AugmentConfig
+from ..config.augmentation import AugmentConfig
 
 Matrix = NDArray[np.float64]
 Sizing = Literal["resize", "fit", "crop"]

@@ -1,9 +1,10 @@
-"""Pixels, labels and valid mask through one affine map, by OpenCV."""
+"""Pixels, labels and valid mask through one map, by OpenCV."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..classes import IGNORE_INDEX
+from .displacement import Displacement
 from .geometry import Matrix, Placement
 
 _WARPED_AS_THEY_ARE = {"uint8", "uint16", "int16", "float32"}
@@ -28,32 +30,60 @@ class Sample:
     valid: NDArray[np.bool_] | None
 
 
+@dataclass(frozen=True)
+class View:
+    """What a frame of `size_hw` shows at each of its points p: the point `frame_to_frame` (p + displacement)
+    of the unchanged frame.
+    """
+
+    size_hw: tuple[int, int]
+    frame_to_frame: Matrix
+    displacement: Displacement | None = None
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """How far (x, y) a displacement looks beyond the frame at most."""
+        if self.displacement is None:
+            return 0.0, 0.0
+        across, down = np.abs(self.displacement).max((0, 1)).tolist()
+        return across, down
+
+    def of(self, picture: NDArray[Any], to_picture: Matrix, interpolation: int, border: int) -> NDArray[Any]:
+        """(h, w) or (h, w, C) looked up at `to_picture` (p + displacement) for every pixel of the frame."""
+        if self.displacement is None:
+            flags = interpolation | cv2.WARP_INVERSE_MAP
+            affine = _index_map(to_picture)
+            return np.asarray(
+                cv2.warpAffine(picture, affine, self.size_hw[::-1], flags=flags, borderMode=border)
+            )
+        points = self.displacement + _centres(self.size_hw)
+        places = points @ to_picture[:2, :2].T.astype(np.float32) + (to_picture[:2, 2] - 0.5).astype(
+            np.float32
+        )
+        nothing = np.empty(0, np.float32)  # both coordinates are in `places`
+        return np.asarray(cv2.remap(picture, places, nothing, interpolation, borderMode=border))
+
+
 def warp(
-    sample: Sample,
-    placement: Placement,
-    frame_to_frame: Matrix,
-    frame_hw: tuple[int, int],
-    fill: NDArray[np.float64],
-    *,
-    reflect: bool,
+    sample: Sample, placement: Placement, view: View, fill: NDArray[np.float64], *, reflect: bool
 ) -> Sample:
-    """The sample as the frame shows it after `frame_to_frame` (new point to old point).
+    """The sample as the view shows it.
 
     Pixels: bilinear, averaged first where they shrink; labels and valid: nearest. Beyond the padded picture
     stands its mirror image (`reflect`) or missing data. Missing pixels hold `fill` (C,), and their labels
     IGNORE_INDEX. Only the part of the picture that is seen is read.
     """
-    to_padded = placement.frame_to_padded @ frame_to_frame
-    seen, offset_xy = _cut(sample, placement, to_padded, frame_hw, fill)
+    to_padded = placement.frame_to_padded @ view.frame_to_frame
+    seen, offset_xy = _cut(sample, placement, to_padded, view, fill)
     to_cut = np.array([[1, 0, -offset_xy[0]], [0, 1, -offset_xy[1]], [0, 0, 1]], np.float64) @ to_padded
     border = cv2.BORDER_REFLECT if reflect else cv2.BORDER_REPLICATE
-    pixels = _warp_pixels(seen.pixels, to_cut, frame_hw, border)
-    labels = _warp_nearest(seen.labels, to_cut, frame_hw, border)
+    pixels = _warp_pixels(seen.pixels, to_cut, view, border)
+    labels = _warp_nearest(seen.labels, to_cut, view, border)
     if seen.valid is None and reflect:
         return Sample(pixels, labels, None)
     known = np.ones(seen.labels.shape, np.bool_) if seen.valid is None else seen.valid
     valid = _warp_nearest(
-        known.view(np.uint8), to_cut, frame_hw, cv2.BORDER_REFLECT if reflect else cv2.BORDER_CONSTANT
+        known.view(np.uint8), to_cut, view, cv2.BORDER_REFLECT if reflect else cv2.BORDER_CONSTANT
     ).view(np.bool_)
     labels[~valid] = IGNORE_INDEX
     return Sample(pixels, labels, valid)
@@ -63,17 +93,16 @@ def _cut(
     sample: Sample,
     placement: Placement,
     to_padded: Matrix,
-    frame_hw: tuple[int, int],
+    view: View,
     fill: NDArray[np.float64],
 ) -> tuple[Sample, tuple[int, int]]:
-    """The part of the padded picture that the frame sees, and where (x, y) it begins there."""
+    """The part of the padded picture that the view needs, and where (x, y) it begins there."""
     height, width = sample.labels.shape
     padded_h = height + placement.top + placement.bottom
     padded_w = width + placement.left + placement.right
-    frame_h, frame_w = frame_hw
-    corners = to_padded @ np.array(
-        [[0, frame_w, 0, frame_w], [0, 0, frame_h, frame_h], [1, 1, 1, 1]], np.float64
-    )
+    (frame_h, frame_w), (across, down) = view.size_hw, view.reach
+    xs, ys = (-across, frame_w + across), (-down, frame_h + down)
+    corners = to_padded @ np.array([[*xs, *xs], [ys[0], ys[0], ys[1], ys[1]], [1, 1, 1, 1]], np.float64)
     left, right = _needed(corners[0], padded_w)
     top, bottom = _needed(corners[1], padded_h)
     rows = slice(max(top - placement.top, 0), max(min(bottom - placement.top, height), 0))
@@ -117,25 +146,21 @@ def _fitting(value: float, dtype: np.dtype[Any]) -> Any:
     return dtype.type(value)
 
 
-def _warp_pixels(
-    pixels: NDArray[Any], to_source: Matrix, frame_hw: tuple[int, int], border: int
-) -> NDArray[Any]:
+def _warp_pixels(pixels: NDArray[Any], to_source: Matrix, view: View, border: int) -> NDArray[Any]:
     """Bilinear warp of (C, h, w) to (C, H, W), averaged over areas first along the axes where it shrinks."""
     dtype = pixels.dtype if pixels.dtype.name in _WARPED_AS_THEY_ARE else np.dtype(np.float32)
     height, width = pixels.shape[1:]
     step_x, step_y = (float(np.hypot(row[0], row[1])) for row in to_source[:2])
     reduced_w = max(1, round(width / step_x)) if step_x > _SHRINK_WORTH_AVERAGING else width
     reduced_h = max(1, round(height / step_y)) if step_y > _SHRINK_WORTH_AVERAGING else height
-    affine = _index_map(np.diag([reduced_w / width, reduced_h / height, 1.0]) @ to_source)
-    warped = np.empty((len(pixels), *frame_hw), dtype)
+    to_reduced = np.diag([reduced_w / width, reduced_h / height, 1.0]) @ to_source
+    warped = np.empty((len(pixels), *view.size_hw), dtype)
     for first in range(0, len(pixels), _BANDS_A_CALL):
         bands = pixels[first : first + _BANDS_A_CALL]
         picture = _interleaved(bands, dtype)
         if (reduced_h, reduced_w) != (height, width):
             picture = cv2.resize(picture, (reduced_w, reduced_h), interpolation=cv2.INTER_AREA)
-        shown = cv2.warpAffine(
-            picture, affine, frame_hw[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=border
-        )
+        shown = view.of(picture, to_reduced, cv2.INTER_LINEAR, border)
         for band, plane in zip(warped[first : first + _BANDS_A_CALL], cv2.split(shown), strict=True):
             band[:] = plane
     return warped
@@ -150,21 +175,19 @@ def _interleaved(bands: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     return np.asarray(cv2.merge([np.ascontiguousarray(band, dtype) for band in bands]))
 
 
-def _warp_nearest(
-    labels: NDArray[np.uint8], to_source: Matrix, frame_hw: tuple[int, int], border: int
-) -> NDArray[np.uint8]:
+def _warp_nearest(labels: NDArray[np.uint8], to_source: Matrix, view: View, border: int) -> NDArray[np.uint8]:
     height, width = labels.shape
     every = math.ceil(max(height, width) / _LONGEST_SIDE)
     thinned = np.ascontiguousarray(labels[every // 2 :: every, every // 2 :: every] if every > 1 else labels)
     scale = np.diag([1 / every, 1 / every, 1.0])
-    warped = cv2.warpAffine(
-        thinned,
-        _index_map(scale @ to_source),
-        frame_hw[::-1],
-        flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP,
-        borderMode=border,
-    )
-    return np.asarray(warped, np.uint8)
+    return np.asarray(view.of(thinned, scale @ to_source, cv2.INTER_NEAREST, border), np.uint8)
+
+
+@lru_cache(maxsize=4)
+def _centres(size_hw: tuple[int, int]) -> NDArray[np.float32]:
+    """float32 (H, W, 2): the centre (x, y) of every pixel."""
+    rows, columns = np.mgrid[: size_hw[0], : size_hw[1]].astype(np.float32)
+    return np.stack([columns, rows], axis=-1) + np.float32(0.5)
 
 
 def _index_map(points: Matrix) -> Matrix:

@@ -1,9 +1,16 @@
 """What a run is: schema, the native TOML, the reference's INI dialect."""
 
+from .augmentation import (
+    AugmentConfig,
+    BrighteningConfig,
+    DeformationConfig,
+    DistortionConfig,
+    LensConfig,
+    SharpeningConfig,
+)
 from .convert import convert_config
 from .loading import Loaded, load_config, read_config
 from .schema import (
-    AugmentConfig,
     ClassConfig,
     Config,
     DataConfig,
@@ -21,17 +28,22 @@ from .writing import dump_toml
 
 __all__ = [
     "AugmentConfig",
+    "BrighteningConfig",
     "ClassConfig",
     "Config",
     "DataConfig",
+    "DeformationConfig",
+    "DistortionConfig",
     "EvaluateConfig",
     "FlexUNetConfig",
+    "LensConfig",
     "Loaded",
     "LossTerm",
     "ModelConfig",
     "OutputConfig",
     "PredictConfig",
     "ResUNetConfig",
+    "SharpeningConfig",
     "SplitConfig",
     "TrainConfig",
     "convert_config",

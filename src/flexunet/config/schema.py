@@ -9,19 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from ..classes import Classes, Colour
-
-
-class Section(BaseModel):
-    """Frozen, and unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-Positive = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(ge=0, le=1)]
+from .augmentation import AugmentConfig
+from .section import Positive, Section, Share
 
 # ---------------------------------------------------------------------------------------------------- data
 
@@ -298,51 +290,6 @@ class TrainConfig(Section):
     def _rates(self) -> TrainConfig:
         if not self.loss:
             raise ValueError("loss: at least one term is needed")
-        return self
-
-
-# -------------------------------------------------------------------------------------------- augmentation
-
-
-class AugmentConfig(Section):
-    """Online augmentation of training samples: one geometric draw for image and mask, then colour."""
-
-    enabled: bool = True
-    """Whether training samples are augmented."""
-    hflip: Share = 0.5
-    """Probability of a left-right flip."""
-    vflip: Share = 0.5
-    """Probability of an upside-down flip."""
-    turns: bool = True
-    """Turns by multiples of 90 degrees (180 degrees for sizes that are not square)."""
-    angles: tuple[float, ...] | None = None
-    """Fixed rotation angles in degrees to draw from, in place of `turns` and `rotation`."""
-    rotation: Annotated[float, Field(ge=0, le=180)] = 180.0
-    """Largest free rotation to either side, in degrees."""
-    scale: tuple[float, float] = (0.7, 1.4)
-    """Range of the zoom factor, drawn log-uniformly."""
-    aspect: Annotated[float, Field(ge=1)] = 1.3
-    """Largest change of the aspect ratio, as a factor."""
-    shear: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Largest shear to either side."""
-    shift: Share = 0.1
-    """Largest shift to either side, as a share of the size."""
-    border: Literal["reflect", "ignore"] = "reflect"
-    """What stands beyond the image's edge: its mirror image, or missing data whose labels are ignored."""
-    brightness: Annotated[float, Field(ge=0)] = 0.2
-    """Largest change of brightness, in standard deviations of the band."""
-    contrast: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    """Largest change of contrast, as a share."""
-    colour: Annotated[float, Field(ge=0)] = 0.07
-    """Standard deviation of the shift drawn for each band apart, in standard deviations of the band."""
-    saturation: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Largest change of saturation (distance of the bands from their mean), as a share."""
-
-    @model_validator(mode="after")
-    def _ranges(self) -> AugmentConfig:
-        low, high = self.scale
-        if not 0 < low <= high:
-            raise ValueError(f"scale is (smallest, largest) with 0 < smallest <= largest, not {self.scale}")
         return self
 
 

@@ -76,8 +76,9 @@ class _Writer:
             yield ""
             yield from _comment(f"{text} ({accepts})" if _plain(accepts) else text)
         if left_out:
-            folders = SplitConfig in models_in(field.annotation)
-            yield f"#{name} = {_FOLDERS if folders else ''}".rstrip()
+            models = models_in(field.annotation)
+            example = _FOLDERS if SplitConfig in models else self.value(models[0]()) if models else ""
+            yield f"#{name} = {example}".rstrip()
             return
         for number, line in enumerate(self.pair(name, value)):
             if self.is_active(key_path):

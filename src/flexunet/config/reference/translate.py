@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
-from ..draft import Draft, KeyPath, Place
+from ..draft import Draft, Place
 from ..schema import Activation, LossName
+from .augmentation import translate_augmentation
 from .classes import class_tree
 from .ini import read_ini
 from .keys import NETWORKS, OTHER_NETWORKS
+from .native import Native
 from .values import Value, Values
 
 _OPTIMIZERS = ("adam", "adamw", "sgd")
-_OPERATIONS = ("deformation", "distortion", "sharpening", "brightening", "barrdistortion", "pincdistortion")
-_ONLINE = ("generator", "augmentor", *_OPERATIONS)
 
 
 def read_reference(text: str, path: Path) -> Draft:
@@ -26,7 +26,7 @@ def read_reference(text: str, path: Path) -> Draft:
     translation.data()
     translation.model()
     translation.train()
-    translation.augment()
+    translate_augmentation(translation, online=translation.online)
     translation.use()
     translation.output()
     if values.ignored:
@@ -36,47 +36,13 @@ def read_reference(text: str, path: Path) -> Draft:
     return draft
 
 
-class _Translation:
+class _Translation(Native):
     """Section by section, from the reference's keys to native ones."""
 
     def __init__(self, values: Values, draft: Draft) -> None:
-        self.values = values
-        self.draft = draft
+        super().__init__(values, draft)
         self.one_class = values.get("model", "num_classes") == 1
         self.online = values.get("model", "generator", False)
-
-    # -------------------------------------------------------------------------------------------- plumbing
-
-    def put(self, native: str, value: Any, *sources: str) -> None:
-        """Set a native key; `sources` are the reference's keys that a complaint about it should name."""
-        path: KeyPath = tuple(native.split("."))
-        holder = self.draft.tree
-        for part in path[:-1]:
-            holder = holder.setdefault(str(part), {})
-        holder[str(path[-1])] = value
-        for source in sources:
-            section, key = source.split(".")
-            written = self.values.written(section, key)
-            if written is not None:
-                self.draft.places[path] = Place(written.entry.line, written.written_as)
-                return
-        if sources:
-            self.draft.places[path] = Place(None, sources[0])
-
-    def copy(self, native: str, source: str, default: Any = None) -> None:
-        """Set a native key to a reference's key, or to the reference's default."""
-        section, key = source.split(".")
-        value = self.values.get(section, key, default)
-        if value is not None:
-            self.put(native, value, source)
-
-    def needed(self, native: str, source: str, example: object) -> None:
-        """Set a native key to a reference's key that has no default."""
-        section, key = source.split(".")
-        if self.values.written(section, key) is None:
-            self.values.missing(section, key, f"For example {key} = {example}.")
-        else:
-            self.copy(native, source)
 
     # ------------------------------------------------------------------------------------------------ data
 
@@ -283,49 +249,6 @@ class _Translation:
         self.put("train.epoch_pictures_whole", whole, "train.epoch_change_infer")
         self.put("train.epoch_pictures_tiled", tiled, "train.epoch_change_tiled_infer")
         self.copy("train.epoch_pictures_images", "infer.images_dir")
-
-    # --------------------------------------------------------------------------------------------- augment
-
-    def augment(self) -> None:
-        values = self.values
-        on = self.online and values.get("generator", "augmentation", True)
-        if not on:
-            values.drop_sections(_ONLINE, "only with generator = True")
-        self.put("augment.enabled", on, "model.generator")
-        for name in ("brightness", "contrast", "colour", "saturation", "shift"):
-            self.put(f"augment.{name}", 0.0)
-        self.put("augment.aspect", 1.0)
-        self.put("augment.turns", False)
-        if on:
-            self.operations()
-        else:
-            self.put("augment.rotation", 0.0)
-
-    def operations(self) -> None:
-        values = self.values
-        for flip in ("hflip", "vflip"):
-            self.put(
-                f"augment.{flip}", 0.5 if values.get("augmentor", flip, True) else 0.0, f"augmentor.{flip}"
-            )
-        angles = values.get("augmentor", "angles", [90, 180, 270]) if self.rotates() else []
-        self.put("augment.rotation", 0.0)
-        if angles:
-            # the reference's pool holds the picture as it is beside its turned variants
-            self.put("augment.angles", [0.0, *(float(angle) for angle in angles)], "augmentor.angles")
-        shrinks = values.get("augmentor", "shrinks", [0.8])
-        self.put("augment.scale", [min([1.0, *shrinks]), max([1.0, *shrinks])], "augmentor.shrinks")
-        shears = values.get("augmentor", "shears", [])
-        self.put("augment.shear", float(max([0.0, *map(abs, shears)])), "augmentor.shears")
-        self.later()
-
-    def rotates(self) -> bool:
-        return bool(self.values.get("augmentor", "rotation", True))
-
-    def later(self) -> None:
-        """Operations that are asked for and not offered yet: said, never passed over."""
-        wanted = [f"augmentor.{name}" for name in _OPERATIONS if self.values.get("augmentor", name, False)]
-        if wanted:
-            self.values.notes.append(f"Not yet in effect, nor their sections: {', '.join(wanted)}.")
 
     # ---------------------------------------------------------------------------------- evaluate and predict
 
