@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,15 +14,23 @@ from pathlib import Path
 def whole_file(path: Path) -> Iterator[Path]:
     """A path beside `path` to write to; it takes the place of `path` when the block ends well.
 
-    On an exception (a full disk, Ctrl-C) the half-written file is removed and `path` stays as it was.
+    On an exception (a full disk, Ctrl-C) the half-written file is removed and `path` stays as it was. Faults
+    of the system name `path`. The permissions are those of any new file, whatever the writer makes of them.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part{path.suffix}")
     try:
+        with beside.open("xb") as handle:
+            permissions = stat.S_IMODE(os.fstat(handle.fileno()).st_mode)
         yield beside
+        beside.chmod(permissions)
         with beside.open("rb+") as handle:
             os.fsync(handle.fileno())
         beside.replace(path)
+    except OSError as error:
+        if error.errno is not None and error.filename in (None, str(beside)):
+            error.filename = str(path)
+        raise
     finally:
         beside.unlink(missing_ok=True)
 
