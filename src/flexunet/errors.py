@@ -37,7 +37,10 @@ class Problem:
             place += f":{self.line}"
         parts = [part for part in (place, self.where, self.what) if part]
         text = ": ".join(parts)
-        return f"{text} {self.cure}" if self.cure else text
+        if not self.cure:
+            return text
+        end = "" if text.endswith((".", "!", "?")) else "."
+        return f"{text}{end} {self.cure}"
 
 
 class FlexunetError(Exception):

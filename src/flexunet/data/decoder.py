@@ -22,6 +22,7 @@ REDUCE_ABOVE = 2.0
 REDUCE_TO = 1.5
 """Size of a reduced picture in network sizes: enough for zooming in by that much without loss."""
 
+_DAMAGED_CURE = 'Replace the file, or leave damaged ones out: data.on_damaged = "skip".'
 _RESIZE_CURE = 'If both show the same ground, set data.mask_size = "resize".'
 
 
@@ -55,7 +56,7 @@ class Decoder:
                     return entry
             entry = self._decode(pair, place, version)
         except RasterError as error:
-            return Failure(Problem(str(error)), damaged=True)
+            return Failure(Problem(str(error), cure=_DAMAGED_CURE), damaged=True)
         except DataError as error:
             return Failure(Problem(str(error)), damaged=False)
         except OSError as error:  # only writing the entry is left to fail

@@ -16,6 +16,7 @@ Split = Literal["train", "valid", "test"]
 
 MASK_SUFFIXES = (*IMAGE_SUFFIXES, ".npz")
 
+_EMPTY_CURE = "Put the files there, or correct the folders in [data]."
 _SPLIT_NAMES: dict[Split, tuple[str, ...]] = {
     "train": ("train", "training"),
     "valid": ("valid", "val", "validation"),
@@ -106,7 +107,7 @@ def list_files(
             found += [Found(file, name) for file in wanted]
     if not found and not problems:
         listed = ", ".join(str(folder) for folder in folders) or "no folder"
-        problems.append(Problem(f"{what}: nothing named {', '.join(suffixes)} in {listed}"))
+        problems.append(Problem(f"{what}: nothing named {', '.join(suffixes)} in {listed}", cure=_EMPTY_CURE))
     return found, problems, skipped
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..config.schema import DataConfig, SplitConfig
@@ -36,6 +36,10 @@ _ROLE_WORDS = frozenset(
     ]
 )
 _LISTED = 12
+_ORPHAN_CURE = (
+    "Add what is missing, name folders of pictures without any object as negatives, or leave such files out: "
+    'data.on_orphan = "skip".'
+)
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,7 @@ def match_files(folders: SplitConfig, data: DataConfig) -> Pairing:
     if data.on_orphan == "error":
         problems += orphans
     elif orphans:
-        notes += [f"left out: {orphan}" for orphan in orphans]
+        notes += [f"left out: {replace(orphan, cure=None)}" for orphan in orphans]
     pairs = _named([*matcher.pairs, *((found, None) for found in negatives)])
     if not pairs and not problems:
         problems.append(Problem("no image has a mask"))
@@ -156,10 +160,11 @@ class _Matcher:
             self.notes.append(f"{len(made)} pairs {remark}: {shown}{more}")
 
     def orphans(self) -> list[Problem]:
-        """One problem for each file without partner."""
-        return [Problem("has no mask", path=found.path) for found in self.images] + [
+        """One problem for each file without partner; the cure stands at the last one."""
+        problems = [Problem("has no mask", path=found.path) for found in self.images] + [
             Problem("has no image", path=found.path) for found in self.masks
         ]
+        return [*problems[:-1], *(replace(problem, cure=_ORPHAN_CURE) for problem in problems[-1:])]
 
 
 def _match_names(matcher: _Matcher) -> None:

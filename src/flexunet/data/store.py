@@ -20,6 +20,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -123,7 +124,7 @@ def open_store(
             pairs.append(pair)
             entries.append(result)
         elif result.damaged and data.on_damaged == "skip":
-            notes.append(f"left out: {result.problem}")
+            notes.append(f"left out: {replace(result.problem, cure=None)}")
         else:
             problems.append(result.problem)
     if not problems:

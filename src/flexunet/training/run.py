@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from ..augment import Augmenter
 from ..bands import Bands
 from ..config import Config, DataConfig
 from ..data import Loader, PlainSampler, Store, band_statistics, open_store
-from ..errors import FlexunetError
+from ..errors import DataError, FlexunetError
 from ..modelfile import InputRecord, ModelRecord
 from ..nets import build_network
 from .folder import RunFolder, check_folder
@@ -209,8 +209,22 @@ def run_process(fabric: Fabric, job: Job) -> RunResult:
 
 
 def open_stores(data: DataConfig) -> tuple[Store, Store | None]:
-    """Decoded training and validation splits; None where there is no validation split."""
-    return open_store(data, "train"), open_store(data, "valid") if has_validation(data) else None
+    """Decoded training and validation splits; None where there is no validation split.
+
+    Raises:
+        DataError: everything that is wrong with either split, in one report.
+    """
+    stores: list[Store] = []
+    faults: list[DataError] = []
+    splits: tuple[Literal["train", "valid"], ...] = ("train", "valid") if has_validation(data) else ("train",)
+    for split in splits:
+        try:
+            stores.append(open_store(data, split))
+        except DataError as error:
+            faults.append(error)
+    if faults:
+        raise DataError("\n".join(map(str, faults)))
+    return stores[0], stores[1] if len(stores) > 1 else None
 
 
 def has_validation(data: DataConfig) -> bool:
