@@ -44,17 +44,10 @@ def inspect_command(
     Example: flexunet inspect model.safetensors --picture u.png
     """
     from ..config import read_config
-    from ..modelfile import is_model_file, read_record
+    from ..modelfile import MODEL_SUFFIXES, is_model_file, read_record
     from ..nets import summarise
 
-    if is_model_file(source) or source.suffix.lower() in (
-        ".safetensors",
-        ".h5",
-        ".hdf5",
-        ".keras",
-        ".pt",
-        ".pth",
-    ):
+    if is_model_file(source) or source.suffix.lower() in MODEL_SUFFIXES:
         record = read_record(source)
         _print_record(record)
         model, bands, classes, trained = (
@@ -102,13 +95,22 @@ def _print_record(record: ModelRecord) -> None:
         "trained at": f"{record.data.size[0]} x {record.data.size[1]}, {record.data.sizing}",
         "written by": ", ".join(f"{name} {number}" for name, number in record.versions.items()),
         "created": record.created,
-        **{f"training {key}": value for key, value in record.training.items()},
-        **{f"scores {key}": value for key, value in record.scores.items()},
+        **_flat("training", record.training),
+        **_flat("scores", record.scores),
     }
     wide = max(len(key) for key in rows)
     for key, value in rows.items():
         typer.echo(f"{key:<{wide}}  {value}")
     typer.echo()
+
+
+def _flat(name: str, value: object) -> dict[str, object]:
+    """Nested tables as one row a value: `scores valid val_iou`."""
+    if not isinstance(value, dict):
+        return {name: value}
+    return {
+        key: item for part, inner in value.items() for key, item in _flat(f"{name} {part}", inner).items()
+    }
 
 
 def _print_layers(layers: list[LayerRow]) -> None:

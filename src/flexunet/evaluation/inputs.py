@@ -11,7 +11,7 @@ from ..config.schema import ClassConfig, Config, DataConfig, EvaluateConfig, Spl
 from ..data import split_folders
 from ..errors import ConfigError, DataError, ModelFileError
 from ..files import write_text
-from ..modelfile import ModelRecord, is_model_file, read_record
+from ..modelfile import MODEL_SUFFIXES, ModelRecord, is_model_file, read_record
 from .evaluate import Evaluation, Progress, Split, evaluate
 from .reference import DEFAULT_LOSS, DEFAULT_METRIC, loss_name, metric_name
 from .report import reference_csv
@@ -52,7 +52,7 @@ def job_of(
     """
     if target.is_dir():
         job = _of_run(target, overrides)
-    elif is_model_file(target):
+    elif is_model_file(target) or target.suffix.lower() in MODEL_SUFFIXES:
         job = _of_model(target, data, overrides)
     elif target.exists():
         job = _of_config(target, overrides)

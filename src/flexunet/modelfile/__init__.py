@@ -5,9 +5,10 @@ The record is JSON text under one key of the safetensors metadata. Nothing in th
 
 from .keras import convert_keras_model, model_from_keras
 from .record import RECORD_VERSION, InputRecord, ModelRecord, migrate
-from .store import RECORD_KEY, Model, is_model_file, load_model, read_record, save_model
+from .store import MODEL_SUFFIXES, RECORD_KEY, Model, is_model_file, load_model, read_record, save_model
 
 __all__ = [
+    "MODEL_SUFFIXES",
     "RECORD_KEY",
     "RECORD_VERSION",
     "InputRecord",

@@ -17,6 +17,8 @@ from ..nets import build_network
 from .record import ModelRecord, parse_record
 
 RECORD_KEY = "flexunet"
+MODEL_SUFFIXES = (".safetensors", ".h5", ".hdf5", ".keras", ".pt", ".pth")
+"""Endings that say a file is meant as a model, whatever is in it."""
 
 
 @dataclass(frozen=True)
