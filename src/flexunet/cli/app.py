@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import warnings
+from types import FrameType
 from typing import Any
 
 import typer
@@ -52,6 +54,7 @@ def main() -> None:
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     if not debug:
         warnings.simplefilter("ignore")
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         app()
     except KeyboardInterrupt:
@@ -67,6 +70,11 @@ def main() -> None:
             raise
         print(f"Error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """SIGTERM ends a command as Ctrl-C does: half-written files are removed."""
+    raise KeyboardInterrupt
 
 
 def _register() -> None:
