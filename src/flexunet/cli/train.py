@@ -27,11 +27,11 @@ def train(
     Example: flexunet train run.toml --set train.epochs=20 --set output.dir=runs/first
     """
     from ..config import read_config
+    from ..prediction import config_of_run
     from ..training import train as train_run
 
     if config.is_dir():
-        found = [config / name for name in ("config.toml", "models/config.toml")]
-        config = next((path for path in found if path.exists()), config)
+        config = config_of_run(config) or config
     overrides = list(set_)
     if devices is not None:
         overrides.append(f"train.devices={devices}")

@@ -7,17 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..config import read_config
-from ..config.schema import ClassConfig, Config, DataConfig, EvaluateConfig, SplitConfig
+from ..config.schema import ClassConfig, DataConfig, EvaluateConfig, SplitConfig
 from ..data import split_folders
-from ..errors import ConfigError, DataError, ModelFileError
+from ..errors import ConfigError, DataError
 from ..files import write_text
 from ..modelfile import MODEL_SUFFIXES, ModelRecord, is_model_file, read_record
+from ..prediction.locate import CONFIGS_OF_RUNS, config_of_run, model_of_config, model_of_run
 from .evaluate import Evaluation, Progress, Split, evaluate
 from .reference import DEFAULT_LOSS, DEFAULT_METRIC, loss_name, metric_name
 from .report import reference_csv
-
-_MODELS = ("model.safetensors", "models/best_model.safetensors", "best_model.safetensors")
-_CONFIGS = ("config.toml", "models/config.toml")
 
 
 @dataclass(frozen=True)
@@ -64,16 +62,15 @@ def job_of(
 
 
 def _of_run(folder: Path, overrides: Sequence[str]) -> Job:
-    config = next((folder / name for name in _CONFIGS if (folder / name).exists()), None)
+    config = config_of_run(folder)
     if config is None:
-        raise ConfigError(f"{folder} is no run folder: it has no {' or '.join(_CONFIGS)}")
-    model = next((folder / name for name in _MODELS if (folder / name).exists()), None)
-    job = _of_config(config, overrides, model)
+        raise ConfigError(f"{folder} is no run folder: it has no {' or '.join(CONFIGS_OF_RUNS)}")
+    job = _of_config(config, overrides, model_of_run(folder))
     return _replaced(job, base=folder)
 
 
 def _of_model(path: Path, data: Path | None, overrides: Sequence[str]) -> Job:
-    config = next((path.parent / name for name in _CONFIGS if (path.parent / name).exists()), None)
+    config = config_of_run(path.parent)
     if config is not None:
         return _replaced(_of_config(config, overrides, path), base=path.parent)
     if overrides:
@@ -90,7 +87,7 @@ def _of_config(path: Path, overrides: Sequence[str], model: Path | None = None) 
     config = loaded.config
     reference = config.output.layout == "reference"
     return Job(
-        model=model or _model_of(config),
+        model=model or model_of_config(config, path),
         data=config.data,
         settings=config.evaluate,
         base=config.output.dir,
@@ -99,26 +96,6 @@ def _of_config(path: Path, overrides: Sequence[str], model: Path | None = None) 
         reference_csv=config.output.dir / "evaluation.csv" if reference else None,
         notes=loaded.notes,
     )
-
-
-def _model_of(config: Config) -> Path:
-    """The model in its place, as training leaves it there."""
-    output = config.output
-    folder = output.dir
-    if output.layout == "reference":
-        folder = output.model_dir or output.dir / "models"
-    name = "best_model.safetensors" if output.layout == "reference" else "model.safetensors"
-    found = next((folder / each for each in (name, *_MODELS) if (folder / each).exists()), None)
-    if found is not None:
-        return found
-    keras = next((path for suffix in ("h5", "keras") for path in sorted(folder.glob(f"*.{suffix}"))), None)
-    if keras is not None:
-        cure = (
-            f"Turn the reference's model into ours: flexunet convert {keras} --config CONFIG {folder / name}"
-        )
-    else:
-        cure = "Train it first: flexunet train CONFIG"
-    raise ModelFileError(f"{folder / name}: there is no such model. {cure}")
 
 
 def _data_of(record: ModelRecord) -> DataConfig:

@@ -1,6 +1,6 @@
 """Pictures and scenes to classes: the predictor, tiles and blending, test-time augmentation, files."""
 
-from .locate import Located, locate_model
+from .locate import Located, config_of_run, locate_model
 from .outputs import find_images
 from .predict_files import FilesReport, predict_files
 from .predictor import Prediction, Predictor
@@ -10,6 +10,7 @@ __all__ = [
     "Located",
     "Prediction",
     "Predictor",
+    "config_of_run",
     "find_images",
     "locate_model",
     "predict_files",

@@ -9,7 +9,10 @@ from ..config import Config, read_config
 from ..errors import ModelFileError
 
 CONFIG_SUFFIXES = (".toml", ".config", ".ini", ".cfg", ".conf")
-IN_A_RUN = ("model.safetensors", "models/best_model.safetensors", "best_model.safetensors")
+MODELS_OF_RUNS = ("model.safetensors", "models/best_model.safetensors", "best_model.safetensors")
+"""Where the best model lies in a run folder of either layout, or in the reference's `models`."""
+CONFIGS_OF_RUNS = ("config.toml", "models/config.toml")
+"""Where the resolved config lies beside it."""
 
 
 @dataclass(frozen=True)
@@ -31,26 +34,46 @@ def locate_model(path: Path) -> Located:
         ConfigError: the config cannot be used.
     """
     if path.is_dir():
-        found = next((path / name for name in IN_A_RUN if (path / name).is_file()), None)
+        found = model_of_run(path)
         if found is None:
-            raise ModelFileError(f"{path}: holds no trained model (none of {', '.join(IN_A_RUN)}).")
+            raise ModelFileError(f"{path}: holds no trained model (none of {', '.join(MODELS_OF_RUNS)}).")
         return Located(found)
     if path.suffix.lower() not in CONFIG_SUFFIXES:
         return Located(path)
     loaded = read_config(path)
-    model = _place(loaded.config)
-    if not model.is_file():
-        keras = [item for ending in ("*.h5", "*.keras") for item in sorted(model.parent.glob(ending))]
-        cure = f"Train it first: flexunet train {path}"
-        if keras:
-            cure = f"Bring the Keras model over: flexunet convert {keras[0]} --config {path} {model}"
-        raise ModelFileError(f"{model}: there is no trained model where {path.name} puts it. {cure}")
-    return Located(model, loaded.config, loaded.notes)
+    return Located(model_of_config(loaded.config, path), loaded.config, loaded.notes)
 
 
-def _place(config: Config) -> Path:
-    """Where training puts the best model."""
+def model_of_run(folder: Path) -> Path | None:
+    """The best model in a run folder."""
+    return _first(folder, MODELS_OF_RUNS)
+
+
+def config_of_run(folder: Path) -> Path | None:
+    """The resolved config in a run folder."""
+    return _first(folder, CONFIGS_OF_RUNS)
+
+
+def model_of_config(config: Config, path: Path) -> Path:
+    """The model where training by `config`, read from `path`, puts it.
+
+    Raises:
+        ModelFileError: there is none; the message says how to come by it.
+    """
     output = config.output
     if output.layout == "native":
-        return output.dir / "model.safetensors"
-    return (output.model_dir or output.dir / "models") / "best_model.safetensors"
+        expected = output.dir / "model.safetensors"
+    else:
+        expected = (output.model_dir or output.dir / "models") / "best_model.safetensors"
+    found = _first(expected.parent, (expected.name, *MODELS_OF_RUNS))
+    if found is not None:
+        return found
+    keras = [item for ending in ("*.h5", "*.keras") for item in sorted(expected.parent.glob(ending))]
+    cure = f"Train it first: flexunet train {path}"
+    if keras:
+        cure = f"Bring the Keras model over: flexunet convert {keras[0]} --config {path} {expected}"
+    raise ModelFileError(f"{expected}: there is no trained model where {path.name} puts it. {cure}")
+
+
+def _first(folder: Path, names: tuple[str, ...]) -> Path | None:
+    return next((folder / name for name in names if (folder / name).is_file()), None)
