@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -68,8 +69,17 @@ def main() -> None:
     except OSError as error:
         if debug:
             raise
-        print(f"Error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        print(f"Error: {_system_fault(error)}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
+
+
+def _system_fault(error: OSError) -> str:
+    """What the system refused: the file, where it names one, the reason, and the cure of a full disk."""
+    reason = str(error.strerror or error)
+    text = f"{error.filename}: {reason}" if error.filename else reason
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        text += ". Free some space or write to another disk; what was there before is untouched."
+    return text
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

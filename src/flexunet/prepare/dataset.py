@@ -214,6 +214,10 @@ def _whole_folder(dst: Path, overwrite: bool) -> Iterator[Path]:
             shutil.rmtree(old)
         else:
             beside.rename(dst)
+    except OSError as error:  # a full disk, say: the user knows `dst`, not the folder beside it
+        if error.errno is not None and str(error.filename or beside).startswith(str(beside)):
+            error.filename = str(dst)
+        raise
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 

@@ -1,0 +1,23 @@
+"""What the system refuses is said in one line: the file, the reason, the cure."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+from command_line import flexunet
+from flexunet.cli.app import _system_fault
+
+CONFIG = Path(__file__).parents[1] / "data" / "config" / "Bijie-Landslide.config"
+
+
+def test_a_full_disk_is_said_with_and_without_a_file() -> None:
+    reason = (errno.ENOSPC, "No space left on device")
+    assert _system_fault(OSError(*reason, "a.png")).startswith("a.png: No space left on device. Free some")
+    assert _system_fault(OSError(*reason)).startswith("No space left on device. Free some space")
+
+
+def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "taken").touch()
+    said = flexunet("convert", CONFIG, "taken/new.toml", cwd=tmp_path, code=2).stderr
+    assert "Error: taken" in said
