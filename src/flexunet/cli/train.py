@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -38,9 +39,13 @@ def train(
     if budget is not None:
         overrides.append(f"train.budget_minutes={minutes(budget)}")
     loaded = read_config(config, overrides)
-    for note in loaded.notes:
+    # torchrun and SLURM start this command once a process: the first one speaks
+    first = os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")) == "0"
+    for note in loaded.notes if first else ():
         typer.echo(f"Note: {note}", err=True)
     result = train_run(loaded.config, resume=resume, overwrite=overwrite, source=config, show=True)
+    if not first:
+        return
     for name in ("val_iou", "val_f1", "val_pixel_accuracy", "val_loss"):
         value = result.scores.get(name)
         if value is not None:
