@@ -29,3 +29,8 @@ def test_a_foreign_model_is_named(tmp_path: Path) -> None:
     save_file({"weight": np.zeros(3, np.float32)}, tmp_path / "other.safetensors")
     said = flexunet("evaluate", "other.safetensors", "--data", ".", cwd=tmp_path, code=2).stderr
     assert "other.safetensors: a safetensors file, but not of flexunet" in said
+
+
+def test_inspect_takes_a_folder_for_a_run(tmp_path: Path) -> None:
+    said = flexunet("inspect", ".", cwd=tmp_path, code=2).stderr
+    assert "holds no trained model" in said

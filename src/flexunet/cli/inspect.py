@@ -1,4 +1,4 @@
-"""`flexunet inspect FILE|CONFIG`."""
+"""`flexunet inspect FILE|RUN|CONFIG`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
 def inspect_command(
     source: Path = typer.Argument(
-        ..., metavar="FILE|CONFIG", help="A model file, or a config of either dialect."
+        ..., metavar="FILE|RUN|CONFIG", help="Model file, run folder, or config of either dialect."
     ),
     size: str = typer.Option(
         None, "--size", help="Height x width of the image in pixels, as 512x512; left out: as trained."
@@ -47,6 +47,10 @@ def inspect_command(
     from ..modelfile import MODEL_SUFFIXES, is_model_file, read_record
     from ..nets import summarise
 
+    if source.is_dir():
+        from ..prediction import locate_model
+
+        source = locate_model(source).model
     if is_model_file(source) or source.suffix.lower() in MODEL_SUFFIXES:
         record = read_record(source)
         _print_record(record)
