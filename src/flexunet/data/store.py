@@ -74,11 +74,6 @@ class Store:
         """Bands of every image."""
         return self._entries[0].header.shape[0]
 
-    @property
-    def size_bytes(self) -> int:
-        """What the decoded images take on disk."""
-        return sum(entry.size for entry in self._entries)
-
     def entry(self, index: int) -> Entry:
         """The cache entry of image `index`."""
         return self._entries[index]

@@ -158,11 +158,6 @@ class GdalReader(_Reader):
         self._mask_band = MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
 
     @property
-    def has_alpha(self) -> bool:
-        """Whether a band of the file is transparency."""
-        return self._alpha is not None
-
-    @property
     def palette(self) -> NDArray[np.uint8] | None:
         """RGB colours (256, 3) of the values of a palette TIFF."""
         if self._source.colorinterp[0] != ColorInterp.palette:
