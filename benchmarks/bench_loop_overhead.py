@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
@@ -32,6 +30,7 @@ from flexunet.training.optim import MovingAverage, build_optimizer, clip_gradien
 from flexunet.training.reporter import Reporter
 from flexunet.training.schedules import learning_rate
 from flexunet.training.state import Progress
+from machine import machine_facts
 
 RESULT = Path(__file__).parent / "results" / "loop_overhead.json"
 
@@ -132,12 +131,7 @@ def main() -> None:
         "cpu_seconds_a_step": best,
         "overhead": best["ours"] / best["bare"] - 1,
         "settings": vars(arguments),
-        "machine": {
-            "processor": platform.processor() or platform.machine(),
-            "threads": torch.get_num_threads(),
-            "torch": torch.__version__,
-        },
-        "date": datetime.now(UTC).isoformat(timespec="minutes"),
+        "machine": machine_facts(torch.get_num_threads()),
     }
     RESULT.parent.mkdir(parents=True, exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
