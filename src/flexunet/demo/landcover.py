@@ -149,7 +149,7 @@ def _paint_bare_soil(canvas: Canvas, season: Season, slope: Field, generator: np
     size = canvas.size
     blobs = fractal(size, generator, largest=float(generator.uniform(22, 45)), octaves=4, gain=0.45)
     gentle = ramp(blur(slope, 3), 19, 12)
-    limit = float(generator.uniform(1.0, 1.6))
+    limit = float(generator.uniform(1.2, 1.8))
     grain = fractal(size, generator, largest=10, octaves=5, gain=0.7)
     colour = textured(season.soil * float(generator.uniform(0.92, 1.08)), grain, 0.05)
     canvas.paint(ramp(blobs, limit, limit + 0.12) * gentle, colour)
@@ -172,7 +172,7 @@ def _paint_river(canvas: Canvas, season: Season, terrain: Terrain, generator: np
     away_px = (
         cv2.distanceTransform((channel == 0).astype(np.uint8), cv2.DIST_L2, 5)[::_FINER, ::_FINER] / _FINER
     )
-    gravel = ramp(away_px - float(generator.uniform(1.5, 6)) * bars, 0.8, -0.8)
+    gravel = ramp(away_px - float(generator.uniform(1.0, 4.0)) * bars, 0.8, -0.8)
     gravel *= ramp(terrain.slope_deg, 34, 20) * float(channel.any())
     stones = fractal(canvas.size, generator, largest=3, octaves=3, gain=0.8)
     pale = 0.45 * season.rock + 0.2 * season.soil + 0.35 * np.array([178, 174, 164], np.float32)

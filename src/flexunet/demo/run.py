@@ -81,7 +81,7 @@ def run_demo(
     *,
     overwrite: bool = False,
     counts: Counts | None = None,
-    epochs: int = 44,
+    epochs: int = 38,
     size: int = SIZE_PX,
     processes: int | None = None,
     say: Callable[[str], None] = lambda text: None,

@@ -37,7 +37,7 @@ def make_scene(seed: int, index: int, size: int = 256) -> Scene:
     terrain = make_terrain(work, PIXEL_SIZE_M, generator)
     season = Season.draw(generator)
     land = cover_land(terrain, season, generator)
-    slides = add_landslides(terrain, int(generator.integers(2, 8)), generator)
+    slides = add_landslides(terrain, int(generator.integers(3, 8)), generator)
     mask = slides.mask & (land.water < 0.5)
     colour, canopy = _lay_open(land, slides, season, mask, generator)
     light = _light(slides.height_m, canopy, generator)
@@ -76,7 +76,7 @@ def _light(height: Field, canopy: Field, generator: np.random.Generator) -> Fiel
     facing = (np.sin(elevation) + np.cos(elevation) * (-dx * east + dy * north)) / steepness
     shadow = _cast_shadow(height + canopy, east, north, np.tan(elevation))
     sky = np.clip(1 - 0.012 * np.clip(blur(height, 10) - height, 0, 20), 0.7, 1) / steepness**0.3
-    ambient = float(generator.uniform(0.32, 0.46))
+    ambient = float(generator.uniform(0.42, 0.54))
     direct = np.clip(facing, 0, None) / np.sin(elevation) * (1 - 0.85 * shadow)
     return np.asarray((1 - ambient) * direct + ambient * sky, np.float32)
 
@@ -103,8 +103,8 @@ def _observe(radiance: NDArray[np.float32], generator: np.random.Generator) -> N
     size = radiance.shape[0]
     if generator.random() < 0.3:
         cover = ramp(fractal(size, generator, largest=130, octaves=3, gain=0.4), 0.4, 1.0)
-        radiance = radiance * (1 - float(generator.uniform(0.2, 0.5)) * cover)[..., None]
-    haze = float(generator.beta(1.3, 4.0)) * 0.55
+        radiance = radiance * (1 - float(generator.uniform(0.15, 0.35)) * cover)[..., None]
+    haze = float(generator.beta(1.3, 4.0)) * 0.45
     veil = haze * (1 + 0.35 * fractal(size, generator, largest=150, octaves=3))
     veil = np.clip(veil, 0, 0.7)[..., None]
     radiance = radiance * (1 - veil) + np.array([176, 184, 194], np.float32) * veil
