@@ -15,15 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..config.schema import (
-    AugmentConfig,
-    ClassConfig,
-    Config,
-    DataConfig,
-    OutputConfig,
-    ResUNetConfig,
-    TrainConfig,
-)  # fmt: skip
+from ..config import AugmentConfig, ClassConfig, Config, DataConfig, OutputConfig, ResUNetConfig, TrainConfig
 from ..errors import OutputExistsError
 from ..evaluation import Evaluation, evaluate
 from ..files import write_text
