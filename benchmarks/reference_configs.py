@@ -3,7 +3,7 @@
     python benchmarks/reference_configs.py ../shared/data/flexunet-configs
 
 Lays out a project of small pictures around each config, then types what a user types: `flexunet train`,
-`evaluate`, `predict` with the config's path and nothing else but `--set train.epochs=1`. Checks that the
+`evaluate`, `predict` with the config's path and nothing else but one epoch of one step. Checks that the
 outputs stand in the reference's places and writes `results/reference_configs.json`.
 """
 
@@ -22,15 +22,25 @@ from machine import machine_facts, save
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 from reference_project import build_project
 
+ONE_STEP = (
+    "--set",
+    "train.epochs=1",
+    "--set",
+    "train.steps_per_epoch=1",
+    "--set",
+    "train.validation_steps=1",
+)
+
 
 def main() -> None:
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
     parser.add_argument("configs", type=Path, help="folder with *.config")
-    rows = [run(path) for path in sorted(parser.parse_args().configs.glob("*.config"))]
-    for row in rows:
-        print(row)
-    save("reference_configs", {"machine": machine_facts(threads=2), "configs": rows})
+    rows: list[dict[str, Any]] = []
+    for path in sorted(parser.parse_args().configs.glob("*.config")):
+        rows.append(run(path))
+        print(rows[-1], flush=True)
+        save("reference_configs", {"machine": machine_facts(threads=2), "configs": rows})
 
 
 def run(config_file: Path) -> dict[str, Any]:
@@ -38,7 +48,7 @@ def run(config_file: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = build_project(config_file, Path(folder))
         row: dict[str, Any] = {"config": config_file.name}
-        for command in (("train", path, "--set", "train.epochs=1"), ("evaluate", path), ("predict", path)):
+        for command in (("train", path, *ONE_STEP), ("evaluate", path), ("predict", path)):
             started = time.monotonic()
             words = [sys.executable, "-m", "flexunet", *map(str, command)]
             done = subprocess.run(words, capture_output=True, text=True)

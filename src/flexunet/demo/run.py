@@ -73,7 +73,7 @@ def run_demo(
     *,
     overwrite: bool = False,
     counts: Counts | None = None,
-    epochs: int = 38,
+    epochs: int = 44,
     size: int = SIZE_PX,
     processes: int | None = None,
     say: Callable[[str], None] = lambda text: None,
