@@ -1,0 +1,1 @@
+"""Polygons across strips, their attributes, vector files."""
