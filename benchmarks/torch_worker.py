@@ -21,7 +21,7 @@ from flexunet.nets import build_network
 from flexunet.prediction.compute import choose_compute
 from flexunet.prediction.network_call import NetworkCall
 from flexunet.training.losses import Scored, weighted_sum
-from flexunet.training.optim import build_optimizer, clip_gradients
+from flexunet.training.optim import OptimizerStep, build_optimizer
 
 
 class TrainingStep:
@@ -38,8 +38,9 @@ class TrainingStep:
         )
         self.bf16 = bf16
         self.network = network.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-        self.parameters = list(network.parameters())
-        self.optimizer = build_optimizer(network, self.train)
+        self.optimizer_step = OptimizerStep(
+            build_optimizer(network, self.train), self.train, gradients_final=True
+        )
         self.images = random_images(setting)
         self.labels = torch.randint(0, 2, (setting["batch"], setting["size"], setting["size"]))
 
@@ -48,9 +49,7 @@ class TrainingStep:
             scored = Scored(self.network(self.images), self.labels)
         loss = weighted_sum(self.train.loss, scored, None)
         loss.backward()  # type: ignore[no-untyped-call]
-        clip_gradients(self.parameters, self.train.clip_value, self.train.clip_norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer_step.finish()
         return float(loss.detach())
 
 

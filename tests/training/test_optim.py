@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from flexunet.config import TrainConfig
-from flexunet.training.optim import MovingAverage, build_optimizer, clip_gradients
+from flexunet.training.optim import MovingAverage, OptimizerStep, build_optimizer, clip_gradients
 
 
 def network() -> nn.Sequential:
@@ -36,6 +36,31 @@ def test_gradients_are_clipped_by_value_and_then_by_norm() -> None:
     assert parameter.grad.tolist() == pytest.approx([0.4, -0.3])
     clip_gradients([parameter], 0.4, 0.25)
     assert parameter.grad.tolist() == pytest.approx([0.2, -0.15], rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+def test_a_step_inside_the_backward_pass_is_the_step_after_it(name: str) -> None:
+    train = TrainConfig.model_validate({"optimizer": name, "clip_value": 0.01, "clip_norm": None})
+    images = torch.randn(2, 2, 8, 8, generator=torch.Generator().manual_seed(3))
+    weights = []
+    for inside in (True, False):
+        net = network()
+        step = OptimizerStep(build_optimizer(net, train), train, gradients_final=inside)
+        assert step.inside_backward == inside
+        for _ in range(3):
+            net(images).square().mean().backward()
+            assert all((parameter.grad is None) == inside for parameter in net.parameters())
+            step.finish()
+        assert all(parameter.grad is None for parameter in net.parameters())
+        weights.append(net.state_dict())
+    for mine, theirs in zip(weights[0].values(), weights[1].values(), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+@pytest.mark.parametrize("needs_all", [{"clip_norm": 1.0}, {"clip_norm": None, "accumulate": 2}])
+def test_what_needs_all_gradients_waits_for_them(needs_all: dict[str, object]) -> None:
+    train = TrainConfig.model_validate(needs_all)
+    assert not OptimizerStep(build_optimizer(network(), train), train, gradients_final=True).inside_backward
 
 
 def test_the_average_follows_weights_and_norm_statistics_with_a_warm_start() -> None:

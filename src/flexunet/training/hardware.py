@@ -139,3 +139,8 @@ def set_threads(train: TrainConfig, processes_here: int, accelerator: str) -> in
     elif processes_here > 1 and accelerator == "cpu":
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes_here))
     return torch.get_num_threads()
+
+
+def gradients_are_final(fabric: Fabric) -> bool:
+    """Whether what the backward pass leaves needs neither unscaling nor the gradients of other processes."""
+    return fabric.world_size == 1 and fabric.strategy.precision.precision != _FABRIC_PRECISION["fp16"]

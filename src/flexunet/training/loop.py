@@ -21,7 +21,7 @@ from ..errors import Interrupted, TrainingError
 from .interrupts import StopRequest
 from .launch import first_process
 from .losses import Scored, dice_coef, dice_coef_of_images, weighted_sum
-from .optim import MovingAverage, clip_gradients
+from .optim import MovingAverage, OptimizerStep
 from .reporter import Reporter
 from .schedules import learning_rate
 from .state import Progress, Row
@@ -43,6 +43,7 @@ class Run:
     network: _FabricModule
     """The network as Fabric wraps it (precision, processes, compiled)."""
     optimizer: _FabricOptimizer
+    optimizer_step: OptimizerStep
     average: MovingAverage | None
     batches: Batches
     validation: Batches | None
@@ -95,7 +96,6 @@ def train_epoch(run: Run) -> None:
     total_batches = run.batches.steps_per_epoch
     if progress.batch == 0:
         progress.sums, progress.seconds = dict.fromkeys(SUMS, 0.0), 0.0
-    parameters = [parameter for parameter in run.raw.parameters() if parameter.requires_grad]
     pending: tuple[Tensor, tuple[str, ...]] | None = None
     clock = saved = time.monotonic()
     due = False
@@ -103,6 +103,7 @@ def train_epoch(run: Run) -> None:
 
     for batch in run.batches.epoch(progress.epoch, progress.batch):
         # Forward and backward; gradients of a group of batches add up to one step
+        set_learning_rate(run)
         seed_random_numbers(train.seed, progress.epoch, progress.batch, fabric.global_rank)
         group = min(train.accumulate, total_batches - (progress.batch // train.accumulate) * train.accumulate)
         last = progress.batch % train.accumulate == group - 1
@@ -114,7 +115,7 @@ def train_epoch(run: Run) -> None:
 
         # Step
         if last:
-            optimiser_step(run, parameters)
+            finish_step(run)
         progress.batch += 1
 
         # The numbers of the batch before are ready by now: reading them does not hold up the device
@@ -137,20 +138,23 @@ def train_epoch(run: Run) -> None:
     flush(run, pending)
 
 
-def optimiser_step(run: Run, parameters: list[nn.Parameter]) -> None:
-    """Clip, set the learning rate of this step, step, and take the weights into their average."""
+def set_learning_rate(run: Run) -> None:
+    """The learning rate of the step at hand; before the backward pass, which may take the step already."""
     train, progress = run.train, run.progress
     rate = learning_rate(train, progress.step, train.epochs * run.steps_per_epoch, progress.plateau.factor)
     for group in run.optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group["rate_factor"]
+
+
+def finish_step(run: Run) -> None:
+    """Clip and step, and take the weights into their average."""
+    train = run.train
     if train.clip_value is not None or train.clip_norm is not None:
         run.fabric.strategy.precision.unscale_gradients(run.optimizer.optimizer)
-        clip_gradients(parameters, train.clip_value, train.clip_norm)
-    run.optimizer.step()
-    run.optimizer.zero_grad(set_to_none=True)
-    progress.step += 1
+    run.optimizer_step.finish()
+    run.progress.step += 1
     if run.average is not None:
-        run.average.update(progress.step)
+        run.average.update(run.progress.step)
 
 
 def seed_random_numbers(seed: int, epoch: int, batch: int, rank: int) -> None:

@@ -1,4 +1,4 @@
-"""Optimisers, gradient clipping, and the moving average of the weights."""
+"""Optimisers and their step, gradient clipping, and the moving average of the weights."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from lightning_fabric.wrappers import _FabricOptimizer
 from torch import Tensor, nn
 
 from ..config.schema import TrainConfig
+from ..nets import learned_parameters
 
 EMA_WARM_UP = 10
 """The average's decay starts low: min(decay, (1 + step) / (EMA_WARM_UP + step))."""
@@ -18,13 +20,21 @@ EMA_WARM_UP = 10
 def build_optimizer(network: nn.Module, train: TrainConfig) -> torch.optim.Optimizer:
     """Adam, AdamW or SGD in PyTorch's fused or foreach implementation; biases and norms (ndim <= 1)
     never decay.
+
+    Each group's `rate_factor` scales the learning rate: `train.encoder_rate` for weights that have learned
+    before, 1 for all others. The first group is one of the others.
     """
     trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    kernels = [parameter for parameter in trainable if parameter.ndim > 1]
-    others = [parameter for parameter in trainable if parameter.ndim <= 1]
-    groups = [
-        {"params": kernels, "weight_decay": 0.0 if train.optimizer == "adam" else train.weight_decay},
-        {"params": others, "weight_decay": 0.0},
+    learned = {id(parameter) for parameter in learned_parameters(network)}
+    decay = 0.0 if train.optimizer == "adam" else train.weight_decay
+    groups: list[dict[str, Any]] = [
+        {
+            "params": [p for p in trainable if (p.ndim > 1, id(p) in learned) == (kernels, slower)],
+            "weight_decay": decay if kernels else 0.0,
+            "rate_factor": train.encoder_rate if slower else 1.0,
+        }
+        for slower in (False, True)
+        for kernels in (True, False)
     ]
     groups = [group for group in groups if group["params"]]
     fused = all(parameter.device.type in ("cpu", "cuda") for parameter in trainable)
@@ -41,7 +51,7 @@ def build_optimizer(network: nn.Module, train: TrainConfig) -> torch.optim.Optim
             )
 
 
-def clip_gradients(parameters: Sequence[nn.Parameter], value: float | None, norm: float | None) -> None:
+def clip_gradients(parameters: Sequence[Tensor], value: float | None, norm: float | None) -> None:
     """Clip each gradient element to ±`value`, then the global norm to `norm`; None leaves the gradients
     alone.
     """
@@ -49,6 +59,51 @@ def clip_gradients(parameters: Sequence[nn.Parameter], value: float | None, norm
         nn.utils.clip_grad_value_(parameters, value)
     if norm is not None:
         nn.utils.clip_grad_norm_(parameters, norm)
+
+
+class OptimizerStep:
+    """Clips the gradients, steps, and forgets them; inside the backward pass wherever nothing forbids it.
+
+    There each parameter is clipped and stepped as soon as its gradient is complete, and the gradient freed:
+    never are all gradients kept at once, which saves the memory of one copy of the weights. The numbers
+    are the same, since Adam, AdamW, SGD and clipping by value work element by element. A norm over all
+    gradients, several batches a step, gradients that other processes add to, and a scaled loss (fp16) need
+    them all: then `finish` does the work.
+    """
+
+    def __init__(
+        self,
+        optimizer: torch.optim.Optimizer | _FabricOptimizer,
+        train: TrainConfig,
+        *,
+        gradients_final: bool,
+    ) -> None:
+        """Hooks the parameters of `optimizer`.
+
+        Args:
+            gradients_final: what the backward pass of one batch leaves in this process needs neither
+                unscaling nor the gradients of other processes.
+        """
+        self.optimizer = optimizer
+        self.train = train
+        self.parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        self.inside_backward = gradients_final and train.clip_norm is None and train.accumulate == 1
+        if self.inside_backward:
+            for parameter in self.parameters:
+                parameter.register_post_accumulate_grad_hook(self._step_one)
+
+    def finish(self) -> None:
+        """After the last backward pass of a step: whatever of it is still to do."""
+        if not self.inside_backward:
+            clip_gradients(self.parameters, self.train.clip_value, self.train.clip_norm)
+            self.optimizer.step()
+            self.optimizer.zero_grad(set_to_none=True)
+
+    def _step_one(self, parameter: Tensor) -> None:
+        # the optimiser passes over parameters without a gradient: all but this one
+        clip_gradients([parameter], self.train.clip_value, None)
+        self.optimizer.step()
+        parameter.grad = None
 
 
 class MovingAverage:

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 
 from ..config.schema import TrainConfig
 from ..data import Batch
+from .hardware import gradients_are_final
 from .losses import Scored, weighted_sum
-from .optim import build_optimizer, clip_gradients
+from .optim import OptimizerStep, build_optimizer
 from .reporter import duration
 from .validation import Batches
 
@@ -81,7 +82,9 @@ def measure(
     validation images.
     """
     network = build().train()
-    optimizer = build_optimizer(network, train)
+    optimizer_step = OptimizerStep(
+        build_optimizer(network, train), train, gradients_final=gradients_are_final(fabric)
+    )
 
     def step(batch: Batch) -> None:
         images = batch.images.to(fabric.device, memory_format=torch.channels_last)
@@ -90,9 +93,7 @@ def measure(
         scored = Scored(logits, batch.labels.to(fabric.device), local=True)
         loss = weighted_sum(train.loss, scored, weights)
         loss.backward()  # type: ignore[no-untyped-call]
-        clip_gradients(list(network.parameters()), train.clip_value, train.clip_norm)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        optimizer_step.finish()
         _wait(fabric)
 
     batch = next(iter(batches.epoch(0)))

@@ -18,14 +18,14 @@ from ..config import Config, DataConfig
 from ..data import Loader, PlainSampler, Store, band_statistics, open_store
 from ..errors import DataError, FlexunetError
 from ..modelfile import InputRecord, ModelRecord
-from ..nets import build_network
+from ..nets import initial_network
 from .folder import RunFolder, check_folder
-from .hardware import Hardware, build_fabric, choose_hardware, set_threads
+from .hardware import Hardware, build_fabric, choose_hardware, gradients_are_final, set_threads
 from .interrupts import StopRequest
 from .launch import first_process, launch
 from .loop import Run, fit
 from .losses import balanced_weights
-from .optim import MovingAverage, build_optimizer
+from .optim import MovingAverage, OptimizerStep, build_optimizer
 from .outputs import Outputs
 from .pictures import choose_images
 from .probe import Estimate, measure
@@ -117,7 +117,7 @@ def run_process(fabric: Fabric, job: Job) -> RunResult:
     # Network: the seed decides its weights
     def build() -> nn.Module:
         torch.manual_seed(config.train.seed)
-        network = build_network(config.model, len(bands), len(config.data.classes))
+        network = initial_network(config.model, bands, len(config.data.classes))
         layout = torch.channels_last if config.train.channels_last else torch.contiguous_format
         return network.to(fabric.device).to(memory_format=layout)  # type: ignore[call-overload,no-any-return]
 
@@ -185,6 +185,9 @@ def run_process(fabric: Fabric, job: Job) -> RunResult:
         raw=network,
         network=wrapped,
         optimizer=wrapped_optimizer,
+        optimizer_step=OptimizerStep(
+            wrapped_optimizer, config.train, gradients_final=gradients_are_final(fabric)
+        ),
         average=average,
         batches=batches,
         validation=validation,
