@@ -169,6 +169,15 @@ def rewrite_record(path: Path, change: dict[str, Any] | str) -> None:
     path.write_bytes(struct.pack("<Q", len(new)) + new + content[8 + length :])
 
 
+def test_a_record_from_before_calibration_is_read_as_uncalibrated(saved: Path) -> None:
+    current = read_record(saved)
+    rewrite_record(saved, {"version": 1})
+    text = saved.read_bytes()
+    assert b'\\"version\\": 1' in text
+    assert read_record(saved) == current
+    assert read_record(saved).calibration is None
+
+
 def test_a_newer_version_asks_for_an_upgrade(saved: Path) -> None:
     rewrite_record(saved, {"version": 99, "versions": {"flexunet": "7.1"}, "unheard_of": 1})
     with pytest.raises(

@@ -20,8 +20,9 @@ from flexunet.errors import ConfigError, DataError
 from flexunet.modelfile import InputRecord, ModelRecord, save_model
 from flexunet.nets import build_network
 from flexunet.prediction import Predictor
+from flexunet.prediction.calibrate import most_probable
 from flexunet.prediction.compute import choose_compute
-from flexunet.prediction.predictor import in_batches, most_probable
+from flexunet.prediction.predictor import in_batches
 from flexunet.prediction.tta import mean_of_eight
 from flexunet.raster import Grid, Picture, write_png
 

@@ -54,6 +54,9 @@ def predict_command(
         False, "--probability", help="Also probabilities: grey PNG, or .npz for several foreground classes."
     ),
     batch_size: int = typer.Option(None, "--batch-size", min=1, help="Pictures or tiles a step."),
+    uncalibrated: bool = typer.Option(
+        False, "--uncalibrated", help="Leave out the temperature and threshold that the model file holds."
+    ),
     device: str = typer.Option("auto", "--device", help="auto, cpu, cuda, cuda:1 or mps."),
     precision: str = typer.Option("auto", "--precision", help="auto, 32 or bf16."),
     threads: int = typer.Option(None, "--threads", min=1, help="CPU threads; left out: one a core."),
@@ -87,6 +90,8 @@ def predict_command(
     changed: dict[str, Any] = {"tile": tile, "halo": halo, "batch_size": batch_size, "tta": tta}
     changed["tiling"] = "tiled" if tiled else "whole" if whole else None
     predictor = predictor.with_settings(**{key: value for key, value in changed.items() if value is not None})
+    if uncalibrated:
+        predictor = predictor.uncalibrated()
     typer.echo(f"Predicting on {predictor.compute}.", err=True)
     started, done = time.monotonic(), 0
 

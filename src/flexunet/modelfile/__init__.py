@@ -4,13 +4,23 @@ The record is JSON text under one key of the safetensors metadata. Nothing in th
 """
 
 from .keras import convert_keras_model, model_from_keras
-from .record import RECORD_VERSION, InputRecord, ModelRecord, migrate
-from .store import MODEL_SUFFIXES, RECORD_KEY, Model, is_model_file, load_model, read_record, save_model
+from .record import RECORD_VERSION, Calibration, InputRecord, ModelRecord, migrate
+from .store import (
+    MODEL_SUFFIXES,
+    RECORD_KEY,
+    Model,
+    is_model_file,
+    load_model,
+    read_record,
+    replace_record,
+    save_model,
+)
 
 __all__ = [
     "MODEL_SUFFIXES",
     "RECORD_KEY",
     "RECORD_VERSION",
+    "Calibration",
     "InputRecord",
     "Model",
     "ModelRecord",
@@ -20,5 +30,6 @@ __all__ = [
     "migrate",
     "model_from_keras",
     "read_record",
+    "replace_record",
     "save_model",
 ]

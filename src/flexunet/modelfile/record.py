@@ -7,7 +7,7 @@ import platform
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -16,10 +16,10 @@ from ..classes import Classes
 from ..config.schema import DataConfig, ModelConfig, PredictConfig
 from ..errors import ModelFileError
 
-RECORD_VERSION = 1
+RECORD_VERSION = 2
 
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
-MIGRATIONS: dict[int, Migration] = {}
+MIGRATIONS: dict[int, Migration] = {1: lambda raw: {**raw, "calibration": None}}
 """What turns a record of version n into one of version n + 1."""
 
 
@@ -53,6 +53,28 @@ class InputRecord(BaseModel):
         return cls(**{name: getattr(data, name) for name in cls.model_fields})
 
 
+class Calibration(BaseModel):
+    """What was fitted on held-out pictures after training, and what it changed there.
+
+    Applied to the finished probabilities of a picture, after flips, tiles and resizing: p_k ** (1 /
+    temperature), divided by their sum. Fitted on the same.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    """Above 1: the network was too sure of itself."""
+    threshold: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Two classes: the calibrated probability from which a pixel is foreground; None: the likelier class."""
+    image_threshold: float | None = None
+    """Two classes: mean of the highest hundredth of a picture's calibrated probabilities from which the
+    picture is said to hold foreground; None where pictures with or without any were missing."""
+    tta: bool = False
+    """Whether it was fitted under the mean of eight flips and turns."""
+    fitted_on: dict[str, Any] = Field(default_factory=dict)
+    """Split, images, fingerprint, and negative log-likelihood, ECE and IoU before and after; JSON values."""
+
+
 class ModelRecord(BaseModel):
     """Everything the weights do not say."""
 
@@ -69,6 +91,8 @@ class ModelRecord(BaseModel):
     """Defaults of prediction; folders are not kept."""
     training: dict[str, Any] = Field(default_factory=dict)
     """How the weights came about: epochs, seed, loss and so on, JSON values."""
+    calibration: Calibration | None = None
+    """Temperature and threshold of prediction; None: the network's probabilities as they are."""
     scores: dict[str, Any] = Field(default_factory=dict)
     """Scores by split, JSON values."""
     versions: dict[str, str] = Field(default_factory=_versions)

@@ -72,6 +72,14 @@ def read_record(path: Path) -> ModelRecord:
     return _read(path, weights=False)[1]
 
 
+def replace_record(path: Path, record: ModelRecord) -> None:
+    """Give a model file another record; its weights stay as they are, bit for bit.
+
+    Raises: as `load_model` and `save_model`.
+    """
+    save_model(path, load_model(path).network, record)
+
+
 def is_model_file(path: Path) -> bool:
     """Whether the file at least looks like safetensors: a length, then a JSON object."""
     if not path.is_file():

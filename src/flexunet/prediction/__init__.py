@@ -1,5 +1,6 @@
 """Pictures and scenes to classes: the predictor, tiles and blending, test-time augmentation, files."""
 
+from .calibrate import calibrate, decide
 from .locate import Located, config_of_run, locate_model
 from .outputs import find_images
 from .predict_files import FilesReport, predict_files
@@ -10,7 +11,9 @@ __all__ = [
     "Located",
     "Prediction",
     "Predictor",
+    "calibrate",
     "config_of_run",
+    "decide",
     "find_images",
     "locate_model",
     "predict_files",

@@ -19,6 +19,7 @@ from ..config.schema import PredictConfig
 from ..modelfile import ModelRecord, load_model
 from ..raster import Picture
 from .blending import blend
+from .calibrate import calibrate, decide
 from .compute import Precision, choose_compute
 from .framing import Framing, Tiling, frame
 from .network_call import NetworkCall
@@ -34,7 +35,7 @@ class Prediction:
     labels: NDArray[np.uint8]
     """Classes uint8 (H, W); pixels without data are background."""
     probabilities: NDArray[np.float32] | None
-    """float32 (K, H, W), 0 to 1, if asked for."""
+    """float32 (K, H, W), 0 to 1, calibrated where the model file has a calibration; if asked for."""
 
 
 class Predictor:
@@ -43,6 +44,7 @@ class Predictor:
     `image` is a path, or an array of raw values (H, W, C) or (H, W). The result has the picture's own size.
     It depends on the picture, the model and the machine alone: neither other pictures of a batch nor their
     order changes it on a CPU (on GPUs up to rounding, see `NetworkCall`). Pixels without data are background.
+    The temperature and threshold in the model file are applied; `uncalibrated()` leaves them out.
 
     >>> p = Predictor.from_file("model.safetensors")   # doctest: +SKIP
     >>> p("scene.png").shape                           # doctest: +SKIP
@@ -74,6 +76,7 @@ class Predictor:
         """
         self.record = record
         self.settings = settings if settings is not None else record.predict
+        self.calibration = record.calibration
         self.compute = choose_compute(device, precision, record.training.get("precision"))
         self._once: ProbabilitiesOf = NetworkCall(network, self.compute, own=own)
 
@@ -136,6 +139,12 @@ class Predictor:
         """The same predictor with other fields of `PredictConfig`, such as `tta=True` or `tile=512`."""
         other = copy(self)
         other.settings = PredictConfig(**{**self.settings.model_dump(), **changed})
+        return other
+
+    def uncalibrated(self) -> Predictor:
+        """The same predictor with the network's own probabilities and the likelier class."""
+        other = copy(self)
+        other.calibration = None
         return other
 
     def read(self, image: Path | str | NDArray[Any] | Picture) -> Picture:
@@ -202,7 +211,8 @@ class Predictor:
         labels = np.empty(shape, np.uint8)
         kept: NDArray[np.float32] | None = None
         for row, strip in blend(framing.grid, tiles()):
-            labels[row : row + strip.shape[1]] = most_probable(strip)
+            labels[row : row + strip.shape[1]] = decide(strip, self.calibration, self.record.classes)
+            strip = calibrate(strip, self.calibration) if keep else strip
             if keep and strip.shape[1:] == shape:
                 kept = strip
             elif keep:
@@ -217,15 +227,6 @@ class Predictor:
     ) -> Prediction:
         (prediction,) = self.predict([self.read(image)], tiling=tiling, tta=tta, keep_probabilities=keep)
         return prediction
-
-
-def most_probable(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """The most probable class uint8 (H, W) of float32 (K, H, W); the lower one on a tie."""
-    if len(probabilities) == 2:
-        second: NDArray[np.uint8] = (probabilities[1] > probabilities[0]).view(np.uint8)
-        return second
-    labels: NDArray[np.uint8] = probabilities.argmax(0).astype(np.uint8)
-    return labels
 
 
 def in_batches(
