@@ -6,6 +6,7 @@ was used. Paths are absolute once a config is loaded (relative ones count from t
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -130,6 +131,10 @@ Activation = Literal[
 ]  # fmt: skip
 
 
+ENCODERS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
+"""The classifiers that `encoder-unet` can be built on."""
+
+
 class FlexUNetConfig(Section):
     """The reference's network: a U-Net of free depth, width and kernel size."""
 
@@ -186,7 +191,32 @@ class ResUNetConfig(Section):
         return self
 
 
-ModelConfig = Annotated[FlexUNetConfig | ResUNetConfig, Field(discriminator="architecture")]
+class EncoderUNetConfig(Section):
+    """A U-Net on an image classifier that knows ImageNet already."""
+
+    architecture: Literal["encoder-unet"] = "encoder-unet"
+    """Which network."""
+    encoder: str = "efficientnet_lite0"
+    """The way down: efficientnet_lite0, efficientnet_lite1 or efficientnet_lite2."""
+    weights: Literal["imagenet", "random"] = "imagenet"
+    """What training starts the encoder from."""
+    decoder_widths: tuple[Positive, Positive, Positive, Positive] = (128, 64, 48, 32)
+    """Channels on the way up, at 1/16, 1/8, 1/4 and 1/2 of the input's resolution."""
+    dropout_rate: Share = 0.0
+    """Channel dropout before the head."""
+
+    @model_validator(mode="after")
+    def _known_encoder(self) -> EncoderUNetConfig:
+        if self.encoder not in ENCODERS:
+            near = get_close_matches(self.encoder.lower(), ENCODERS, 1, 0.4)
+            meant = f"; did you mean {near[0]!r}?" if near else "."
+            raise ValueError(f"unknown encoder {self.encoder!r}, known are {', '.join(ENCODERS)}{meant}")
+        return self
+
+
+ModelConfig = Annotated[
+    FlexUNetConfig | ResUNetConfig | EncoderUNetConfig, Field(discriminator="architecture")
+]
 
 # --------------------------------------------------------------------------------------------------- train
 
@@ -233,6 +263,8 @@ class TrainConfig(Section):
     """Optimiser."""
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3
     """Peak learning rate."""
+    encoder_rate: Annotated[float, Field(gt=0)] = 0.2
+    """Factor on the learning rate of an encoder that starts from learned weights."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     """Weight decay of kernels (never of biases or norms); without effect for `adam`."""
     momentum: Share = 0.9

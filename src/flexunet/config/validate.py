@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from .describe import allows, expected_at, fields_at, models_in
 from .draft import Draft, KeyPath, Tree, dotted
-from .schema import Config, FlexUNetConfig, ResUNetConfig
+from .schema import Config, EncoderUNetConfig, FlexUNetConfig, ResUNetConfig
 
 _DEFAULT_ARCHITECTURE = "resunet"
 _SHOWN = 60
@@ -132,7 +132,7 @@ def _unknown(key_path: KeyPath, tree: Tree) -> tuple[str, str]:
     name = str(key_path[-1])
     models = _models_around(key_path, tree)
     known = [field for model in models for field in model.model_fields]
-    for other in (FlexUNetConfig, ResUNetConfig):
+    for other in (FlexUNetConfig, ResUNetConfig, EncoderUNetConfig):
         if key_path[0] == "model" and len(key_path) == 2 and name in other.model_fields and name not in known:
             architecture = other.model_fields["architecture"].default
             return (
@@ -155,7 +155,7 @@ def _models_around(key_path: KeyPath, tree: Tree) -> tuple[type[BaseModel], ...]
         return (Config,)
     if key_path[0] == "model" and len(key_path) == 2:
         chosen = tree["model"].get("architecture")
-        networks = (FlexUNetConfig, ResUNetConfig)
+        networks = (FlexUNetConfig, ResUNetConfig, EncoderUNetConfig)
         same = tuple(net for net in networks if net.model_fields["architecture"].default == chosen)
         return same or networks
     return tuple(model for field in fields_at(key_path[:-1]) for model in models_in(field.annotation))

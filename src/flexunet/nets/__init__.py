@@ -1,6 +1,7 @@
 """Networks: images (B, C, H, W) float32 to logits (B, K, H, W), any height and width."""
 
-from .build import build_network, probabilities
+from .build import build_network, initial_network, probabilities
+from .encoder_unet import EncoderUNet, learned_parameters
 from .flexunet import FlexUNet
 from .keras_weights import KerasModel, load_keras_weights
 from .layers import LayerRow, Stage, layer_table, stages
@@ -9,6 +10,7 @@ from .resunet import ResUNet
 from .summary import NetworkSummary, summarise
 
 __all__ = [
+    "EncoderUNet",
     "FlexUNet",
     "KerasModel",
     "LayerRow",
@@ -17,7 +19,9 @@ __all__ = [
     "ResUNet",
     "Stage",
     "build_network",
+    "initial_network",
     "layer_table",
+    "learned_parameters",
     "load_keras_weights",
     "memory_estimate",
     "probabilities",

@@ -5,9 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..config.schema import FlexUNetConfig, ModelConfig
+from ..bands import Bands
+from ..config.schema import EncoderUNetConfig, FlexUNetConfig, ModelConfig
 from ..errors import ConfigError
+from .encoder_unet import EncoderUNet
 from .flexunet import FlexUNet
+from .pretrained import load_pretrained
 from .resunet import ResUNet
 
 
@@ -33,7 +36,24 @@ def build_network(model: ModelConfig, in_channels: int, num_classes: int) -> nn.
             normalization=model.normalization,
             activation=model.activation,
         )
+    if isinstance(model, EncoderUNetConfig):
+        return EncoderUNet(in_channels, num_classes, model.encoder, model.decoder_widths, model.dropout_rate)
     return ResUNet(in_channels, num_classes, model.widths, model.depths, model.dropout_rate, model.activation)
+
+
+def initial_network(model: ModelConfig, bands: Bands, num_classes: int) -> nn.Module:
+    """The network that training starts from: random weights, but for an encoder that has learned before.
+
+    Raises:
+        ConfigError: as `build_network`.
+        MissingExtraError: the package with the encoder's weights is not installed.
+        ModelFileError: its weight file is damaged.
+    """
+    network = build_network(model, len(bands), num_classes)
+    if isinstance(model, EncoderUNetConfig) and model.weights == "imagenet":
+        assert isinstance(network, EncoderUNet)
+        load_pretrained(network, model.encoder, bands)
+    return network
 
 
 def probabilities(logits: Tensor) -> Tensor:

@@ -83,11 +83,14 @@ class ConvNorm(nn.Module):
     """Convolution, batch norm, activation; (B, C, H, W) to (B, K, ceil(H / stride), ceil(W / stride))."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel: int, stride: int, activation: Activation
-    ) -> None:
+        self, in_channels: int, out_channels: int, kernel: int, stride: int, activation: Activation,
+        *, groups: int = 1, epsilon: float = 1e-5, momentum: float = 0.1,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, bias=False)
-        self.norm = BatchNorm2d(out_channels)
+        self.conv = nn.Conv2d(
+            in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False
+        )
+        self.norm = BatchNorm2d(out_channels, epsilon, momentum)
         self.activate: ActivationFunction = activation_function(activation)
 
     def forward(self, x: Tensor) -> Tensor:
