@@ -13,12 +13,12 @@ import numpy as np
 import rasterio
 import rasterio.windows
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 
 from ..errors import RasterError
 from .decode import decode_npy, decode_picture, sniff
-from .grid import Grid
+from .grid import PIXEL_TRANSFORM, ControlPoint, Grid
 from .values import bring_to_native, data_mask, native_dtype, without_bad_floats
 from .window import Window
 
@@ -128,15 +128,19 @@ class PictureReader(_Reader):
 class GdalReader(_Reader):
     """A raster that GDAL reads by windows: TIFF, GeoTIFF, BigTIFF, JPEG 2000, VRT."""
 
-    def __init__(self, path: Path, wanted: Sequence[int] | None = None) -> None:
+    def __init__(
+        self, path: Path, wanted: Sequence[int] | None = None, *, address: str | None = None, threads: int = 1
+    ) -> None:
         """Open `path`; an alpha band among the bands `wanted` is data (many infrared bands are tagged as
-        alpha)."""
+        alpha). `address` is what GDAL opens where that is no file (`/vsicurl/https://...`); `threads` decode
+        the blocks of a window together where the format can."""
         self.path = path
         self._lock = threading.Lock()
+        options = {"NUM_THREADS": threads} if threads > 1 else {}
         try:
-            self._source = rasterio.open(path)
+            self._source = rasterio.open(address or path, **options)
         except (RasterioError, OSError, ValueError) as error:
-            raise RasterError(f"{path}: cannot be read as a raster: {error}") from error
+            raise RasterError(f"{address or path}: cannot be read as a raster: {error}") from error
         source = self._source
         meanings = enumerate(source.colorinterp, 1)
         alphas = [i for i, meaning in meanings if meaning == ColorInterp.alpha and i not in (wanted or ())]
@@ -149,8 +153,7 @@ class GdalReader(_Reader):
         self.dtype = native_dtype(self._file_dtype)
         self._nodata = tuple(source.nodatavals[i - 1] for i in self._bands)
         self.nodata = next((value for value in self._nodata if value is not None), None)
-        a, b, c, d, e, f = tuple(source.transform)[:6]
-        self.grid = Grid((a, b, c, d, e, f), source.crs.to_wkt() if source.crs else None)
+        self.grid = _grid_of(source)
         self.band_names = band_names(
             len(self._bands), [source.descriptions[i - 1] for i in self._bands], self.dtype
         )
@@ -164,6 +167,22 @@ class GdalReader(_Reader):
             return None
         table = self._source.colormap(1)
         return np.asarray([table.get(i, (0, 0, 0, 0))[:3] for i in range(max(table) + 1)], np.uint8)
+
+    @property
+    def masked(self) -> bool:
+        """Whether the file says itself which pixels are missing: nodata value, alpha or mask band."""
+        return self._alpha is not None or self._mask_band or self.nodata is not None
+
+    @property
+    def overview_factors(self) -> tuple[int, ...]:
+        """By how much the reduced copies in the file are smaller."""
+        return tuple(self._source.overviews(self._bands[0]))
+
+    @property
+    def block_shape(self) -> tuple[int, int]:
+        """(rows, columns) of what is decoded in one go."""
+        rows, cols = self._source.block_shapes[self._bands[0] - 1]
+        return int(rows), int(cols)
 
     @property
     def lossy(self) -> bool:
@@ -201,6 +220,28 @@ class GdalReader(_Reader):
             mask = self._source.read_masks(self._bands[0], window=_gdal_window(window))
             valid &= mask > 0
         return without_bad_floats(bring_to_native(pixels)), valid
+
+    @property
+    def nodata_values(self) -> tuple[float | None, ...]:
+        """The value that marks missing pixels, band by band."""
+        return self._nodata
+
+    def decimated(
+        self, bands: Sequence[int], shape: tuple[int, int], how: Resampling = Resampling.nearest
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """All of the raster at the size `shape`: pixels (C, h, w) in the file's own type, and where its
+        alpha band or mask shows them, bool (h, w)."""
+        indexes = [self._bands[band - 1] for band in bands]
+        with self._lock:
+            pixels: NDArray[Any] = self._source.read(
+                indexes, out_shape=(len(indexes), *shape), resampling=how
+            )
+            shown = np.ones(shape, np.bool_)
+            if self._alpha is not None:
+                shown &= self._source.read(self._alpha, out_shape=shape) > 0
+            if self._mask_band:
+                shown &= self._source.read_masks(self._bands[0], out_shape=shape) > 0
+        return pixels, shown
 
     def _read_file(self, indexes: tuple[int, ...], window: Window) -> NDArray[Any]:
         try:
@@ -271,10 +312,21 @@ def side_grid(path: Path) -> Grid:
         return Grid()
     try:
         with rasterio.open(path) as source:
-            a, b, c, d, e, f = tuple(source.transform)[:6]
-            return Grid((a, b, c, d, e, f), source.crs.to_wkt() if source.crs else None)
+            return _grid_of(source)
     except (RasterioError, OSError, ValueError):
         return Grid()
+
+
+def _grid_of(source: Any) -> Grid:
+    """Transform and CRS of an open dataset, or its ground control points and theirs."""
+    a, b, c, d, e, f = tuple(source.transform)[:6]
+    crs = source.crs
+    gcps, gcps_crs = source.gcps
+    points = ()
+    if gcps and (a, b, c, d, e, f) == PIXEL_TRANSFORM:
+        points = tuple(ControlPoint(p.row, p.col, p.x, p.y, p.z or 0.0) for p in gcps)
+        crs = crs or gcps_crs
+    return Grid((a, b, c, d, e, f), crs.to_wkt() if crs else None, points)
 
 
 def _gdal_window(window: Window) -> Any:

@@ -1,10 +1,12 @@
-"""Pictures people look at: curves, confusion matrices, overlays, contact sheets."""
+"""Pictures people look at: curves, confusion matrices, overlays, contact sheets, maps."""
 
 from .confusion import draw_confusion
 from .curves import draw_curves
 from .gallery import Card, gallery
+from .html_map import write_html_map
 from .network_drawing import draw_network
 from .pictures import display_rgb, outline, overlay
+from .scene_pictures import draw_scene_overlay, draw_with_legend, scene_picture
 
 __all__ = [
     "Card",
@@ -12,7 +14,11 @@ __all__ = [
     "draw_confusion",
     "draw_curves",
     "draw_network",
+    "draw_scene_overlay",
+    "draw_with_legend",
     "gallery",
     "outline",
     "overlay",
+    "scene_picture",
+    "write_html_map",
 ]

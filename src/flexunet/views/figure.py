@@ -32,7 +32,8 @@ def new_figure(width_in: float, height_in: float) -> Figure:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write the figure as PNG, whole or not at all."""
+    """Write the figure as PNG, or as JPEG if `path` ends so, whole or not at all."""
+    form = "jpeg" if path.suffix.lower() in (".jpg", ".jpeg") else "png"
     with (
         whole_file(path) as beside,
         warnings.catch_warnings(),
@@ -40,7 +41,7 @@ def save_figure(figure: Figure, path: Path) -> None:
     ):
         # a letter that no font here has is drawn as a box, which says it all
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        figure.savefig(beside, format="png")
+        figure.savefig(beside, format=form, pil_kwargs={"quality": 88} if form == "jpeg" else None)
 
 
 def tidy(axes: Any) -> None:

@@ -30,7 +30,7 @@ def display_rgb(
     percentile, band by band; shown are the bands named red, green and blue (or Sentinel-2's B4, B3, B2),
     else the first three, else the first as grey. Pixels that are not `valid` or not finite are dark grey.
     """
-    shown = np.stack([pixels[band] for band in _shown_bands(len(pixels), band_names)])
+    shown = np.stack([pixels[band] for band in shown_bands(len(pixels), band_names)])
     missing = np.zeros(shown.shape[1:], np.bool_) if valid is None else ~valid
     if shown.dtype.kind == "f":
         missing = missing | ~np.isfinite(shown).all(0)
@@ -41,15 +41,18 @@ def display_rgb(
     return rgb
 
 
-def overlay(rgb: RGB, labels: NDArray[np.uint8], classes: Classes, *, tint: float = 0.3) -> RGB:
+def overlay(
+    rgb: RGB, labels: NDArray[np.uint8], classes: Classes, *, tint: float = 0.3, thickness: int | None = None
+) -> RGB:
     """The picture uint8 (H, W, 3) with each foreground class tinted and outlined in its colour.
 
-    The outline grows with the picture, so that it survives being shown small. IGNORE_INDEX is hatched grey.
+    The outline is `thickness` pixels wide; left out, it grows with the picture, so that it survives being
+    shown small. IGNORE_INDEX is hatched grey.
     """
     if rgb.shape[:2] != labels.shape:
         raise ValueError(f"the picture is {rgb.shape[:2]}, its labels {labels.shape}")
     drawn: RGB = rgb.copy()
-    thickness = max(1, round(min(labels.shape) / 160))
+    thickness = thickness or max(1, round(min(labels.shape) / 160))
     for label in classes.foreground:
         inside = labels == label
         colour = np.asarray(classes.colours[label], np.float32)
@@ -71,7 +74,8 @@ def outline(inside: NDArray[np.bool_], thickness: int = 1) -> NDArray[np.bool_]:
     return np.asarray((mask == 1) & (core == 0))
 
 
-def _shown_bands(count: int, names: Sequence[str] | None) -> tuple[int, int, int]:
+def shown_bands(count: int, names: Sequence[str] | None) -> tuple[int, int, int]:
+    """The bands, from 0, that stand for red, green and blue; see `display_rgb`."""
     lower = [name.lower() for name in names or ()]
     for wanted in _COLOUR_BANDS:
         if all(name in lower for name in wanted):
