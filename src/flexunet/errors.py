@@ -8,6 +8,7 @@ FlexunetError
 ├── OutputExistsError    (FileExistsError)  a result is already there and nobody allowed to replace it
 ├── MissingExtraError    (ImportError)      an optional dependency is needed; the message has the pip command
 ├── TrainingError        (RuntimeError)     a run that cannot go on: a loss that is not finite, a lost device
+├── ClusterError         (RuntimeError)     a cluster that does not answer, is lost, or cannot do a task
 └── Interrupted          (KeyboardInterrupt) stopped by the user or by SIGTERM after everything was saved
 """
 
@@ -82,6 +83,10 @@ class MissingExtraError(FlexunetError, ImportError):
 
 class TrainingError(FlexunetError, RuntimeError):
     """A run that cannot go on."""
+
+
+class ClusterError(FlexunetError, RuntimeError):
+    """A cluster that does not answer, is lost, or cannot do a task."""
 
 
 class Interrupted(FlexunetError, KeyboardInterrupt):
