@@ -16,10 +16,13 @@ from ..classes import Classes
 from ..config.schema import DataConfig, ModelConfig, PredictConfig
 from ..errors import ModelFileError
 
-RECORD_VERSION = 2
+RECORD_VERSION = 3
 
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
-MIGRATIONS: dict[int, Migration] = {1: lambda raw: {**raw, "calibration": None}}
+MIGRATIONS: dict[int, Migration] = {
+    1: lambda raw: {**raw, "calibration": None},
+    2: lambda raw: {**raw, "data": {**raw["data"], "ground_resolution": None}},
+}
 """What turns a record of version n into one of version n + 1."""
 
 
@@ -46,11 +49,14 @@ class InputRecord(BaseModel):
     nodata: float | None = None
     alpha: Literal["nodata", "ignore"] = "nodata"
     exif_orientation: Literal["apply", "ignore"] = "apply"
+    ground_resolution: tuple[float, float] | None = None
+    """Height and width on the ground, in metres, of a pixel as the network sees it; None: not known."""
 
     @classmethod
-    def of(cls, data: DataConfig) -> InputRecord:
-        """The part of `[data]` that goes into the file."""
-        return cls(**{name: getattr(data, name) for name in cls.model_fields})
+    def of(cls, data: DataConfig, ground_resolution: tuple[float, float] | None = None) -> InputRecord:
+        """The part of `[data]` that goes into the file, and what the pictures say themselves."""
+        fields = {name: getattr(data, name) for name in cls.model_fields if hasattr(data, name)}
+        return cls(**{**fields, "ground_resolution": ground_resolution})
 
 
 class Calibration(BaseModel):

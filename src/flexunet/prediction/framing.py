@@ -27,7 +27,8 @@ class Framing:
     """The windows of a picture, and whether each is squeezed to the training size or seen pixel by pixel."""
 
     grid: TileGrid
-    bands: Bands
+    inputs: tuple[Bands, ...]
+    """How the bands are normalised; once for every different input of an ensemble's models."""
     squeezed: tuple[tuple[int, int], Literal["resize", "fit"]] | None
     """Size and manner; None: at native resolution."""
 
@@ -36,7 +37,9 @@ class Framing:
         if self.squeezed is not None:
             labels = np.zeros(valid.shape, np.uint8)
             pixels, _, valid = bring_to_size(pixels, labels, valid, *self.squeezed)
-        return self.bands.normalise(pixels, valid)
+        if len(self.inputs) == 1:
+            return self.inputs[0].normalise(pixels, valid)
+        return np.concatenate([bands.normalise(pixels, valid) for bands in self.inputs])
 
     def leave(self, probabilities: torch.Tensor, shape: tuple[int, int]) -> NDArray[np.float32]:
         """Probabilities (K, H, W) of a window at its own size `shape`, float32 (K, h, w); resized
@@ -55,20 +58,27 @@ class Framing:
         return result
 
 
-def frame(shape: tuple[int, int], record: ModelRecord, settings: PredictConfig, tiling: Tiling) -> Framing:
+def frame(
+    shape: tuple[int, int],
+    record: ModelRecord,
+    settings: PredictConfig,
+    tiling: Tiling,
+    inputs: tuple[Bands, ...] | None = None,
+) -> Framing:
     """The windows of a picture of `shape` (height, width) for this model.
 
     `whole`: one window; models trained by `resize` and `fit` see the picture as they saw it in training,
     models trained by `crop` see it pixel by pixel. `tiled`: overlapping windows pixel by pixel, never
-    squeezed. `auto`: see `is_large`.
+    squeezed. `auto`: see `is_large`. `inputs`: as in `Framing`; left out: the record's.
     """
+    inputs = inputs or (record.bands,)
     height, width = shape
     if tiling == "tiled" or (tiling == "auto" and is_large(shape, record)):
         tile, halo = tile_and_halo(record.data.size, settings)
-        return Framing(tiled(height, width, tile, halo), record.bands, None)
+        return Framing(tiled(height, width, tile, halo), inputs, None)
     sizing = record.data.sizing
     squeezed = None if sizing == "crop" else (record.data.size, sizing)
-    return Framing(whole(height, width), record.bands, squeezed)
+    return Framing(whole(height, width), inputs, squeezed)
 
 
 def is_large(shape: tuple[int, int], record: ModelRecord) -> bool:

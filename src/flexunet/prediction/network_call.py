@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +36,15 @@ class NetworkCall:
             if self.compute.device.type != "cpu" or len(images) == 1:
                 return self._run(images)
             return torch.cat([self._run(image) for image in torch.split(images, 1)])
+
+    def fingerprint(self) -> str:
+        """A hash of the weights as they are used here, and of the arithmetic they are used in."""
+        digest = hashlib.sha256(f"{self.compute.device.type} {self.compute.dtype}".encode())
+        digest.update(repr(self._network).encode())
+        for name, tensor in sorted(self._network.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
 
     def _run(self, images: Tensor) -> Tensor:
         images = images.to(self.compute.device, self.compute.dtype).contiguous(

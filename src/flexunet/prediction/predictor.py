@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 from itertools import chain
@@ -15,12 +16,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ..bands import Bands
 from ..config.schema import PredictConfig
 from ..modelfile import ModelRecord, load_model
 from ..raster import Picture
 from .blending import blend
 from .calibrate import calibrate, decide
 from .compute import Precision, choose_compute
+from .ensemble import check_agreement, mean_of_models, shared_inputs
 from .framing import Framing, Tiling, frame
 from .network_call import NetworkCall
 from .pictures import picture_from_array, picture_from_file
@@ -78,7 +81,10 @@ class Predictor:
         self.settings = settings if settings is not None else record.predict
         self.calibration = record.calibration
         self.compute = choose_compute(device, precision, record.training.get("precision"))
-        self._once: ProbabilitiesOf = NetworkCall(network, self.compute, own=own)
+        self._members: tuple[NetworkCall, ...] = (NetworkCall(network, self.compute, own=own),)
+        self._once: ProbabilitiesOf = self._members[0]
+        self.inputs: tuple[Bands, ...] = (record.bands,)
+        """How raw bands are normalised: once for every different input of an ensemble's models."""
 
     @classmethod
     def from_file(
@@ -102,6 +108,44 @@ class Predictor:
         return cls(
             model.network, model.record, device=device, precision=precision, settings=settings, own=True
         )
+
+    @classmethod
+    def ensemble(cls, members: Sequence[Predictor], names: Sequence[str] | None = None) -> Predictor:
+        """The predictor that gives the mean of the probabilities of `members`.
+
+        Tiles and settings are those of the first one; none of their calibrations is applied, for none was
+        fitted on the mean.
+
+        Raises:
+            ConfigError: they know other classes or take other bands than the first one.
+        """
+        if len(members) == 1:
+            return members[0]
+        check_agreement(
+            [member.record for member in members],
+            names or [f"model {number}" for number in range(1, len(members) + 1)],
+        )
+        together = copy(members[0])
+        together._members = tuple(call for member in members for call in member._members)
+        together.inputs, places = shared_inputs([member.record.bands for member in members])
+        together._once = mean_of_models(together._members, places)
+        together.calibration = None
+        return together
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of all that turns raw pixels into probabilities: weights, precision, bands, calibration."""
+        digest = hashlib.sha256()
+        for part in (*self.inputs, self.record.classes, self.record.data, self.calibration):
+            digest.update((part.model_dump_json() if part is not None else "none").encode())
+        for call in self._members:
+            digest.update(call.fingerprint().encode())
+        return digest.hexdigest()
+
+    def probabilities_of(self, tta: bool | None = None) -> ProbabilitiesOf:
+        """What maps the normalised input of tiles to probabilities, with flips and turns where set."""
+        eightfold = self.settings.tta if tta is None else tta
+        return mean_of_eight(self._once) if eightfold else self._once
 
     @property
     def network_probabilities(self) -> ProbabilitiesOf:
@@ -157,7 +201,7 @@ class Predictor:
 
     def framing(self, shape: tuple[int, int], tiling: Tiling | None = None) -> Framing:
         """The windows that a picture of `shape` (height, width) is predicted by."""
-        return frame(shape, self.record, self.settings, tiling or self.settings.tiling)
+        return frame(shape, self.record, self.settings, tiling or self.settings.tiling, self.inputs)
 
     def predict(
         self,
@@ -186,9 +230,7 @@ class Predictor:
                         picture.pixels[:, window.rows, window.cols], picture.valid[window.rows, window.cols]
                     )
 
-        eightfold = self.settings.tta if tta is None else tta
-        call = mean_of_eight(self._once) if eightfold else self._once
-        outputs = in_batches(call, inputs(), self.settings.batch_size)
+        outputs = in_batches(self.probabilities_of(tta), inputs(), self.settings.batch_size)
         for first in outputs:
             picture, framing = waiting.popleft()
             yield self._assemble(picture, framing, chain([first], outputs), keep_probabilities, progress)

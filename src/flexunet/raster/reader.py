@@ -322,7 +322,7 @@ def _grid_of(source: Any) -> Grid:
     a, b, c, d, e, f = tuple(source.transform)[:6]
     crs = source.crs
     gcps, gcps_crs = source.gcps
-    points = ()
+    points: tuple[ControlPoint, ...] = ()
     if gcps and (a, b, c, d, e, f) == PIXEL_TRANSFORM:
         points = tuple(ControlPoint(p.row, p.col, p.x, p.y, p.z or 0.0) for p in gcps)
         crs = crs or gcps_crs

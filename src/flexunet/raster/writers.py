@@ -13,6 +13,7 @@ import rasterio.windows
 from affine import Affine
 from numpy.typing import NDArray
 from PIL import Image
+from rasterio.control import GroundControlPoint
 from rasterio.errors import RasterioError
 
 from ..errors import RasterError
@@ -35,7 +36,7 @@ def write_labels_png(path: Path, labels: NDArray[Any], colours: Colours) -> None
     picture = Image.fromarray(labels)
     picture.putpalette([value for colour in palette for value in colour])
     bits = next(bits for bits in (1, 2, 4, 8) if len(palette) <= 2**bits)
-    with _writing(path) as beside:
+    with creating(path) as beside:
         picture.save(beside, format="PNG", bits=bits, optimize=False)
 
 
@@ -43,7 +44,7 @@ def write_png(path: Path, picture: NDArray[np.uint8]) -> None:
     """An 8-bit PNG from uint8 (H, W), (H, W, 3) or (H, W, 4)."""
     if picture.dtype != np.uint8:
         raise ValueError(f"an 8-bit PNG needs uint8 pixels, not {picture.dtype}")
-    with _writing(path) as beside:
+    with creating(path) as beside:
         Image.fromarray(picture).save(beside, format="PNG")
 
 
@@ -77,7 +78,7 @@ def create_raster(
     Raises:
         RasterError: the file cannot be written in full.
     """
-    with _writing(path) as beside:
+    with creating(path) as beside:
         with rasterio.open(beside, "w", **_profile(shape, dtype, grid, nodata)) as target:
             if colours is not None:
                 target.write_colormap(1, {i: (*colour, 255) for i, colour in enumerate(colours)})
@@ -92,7 +93,7 @@ def create_raster(
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[Path]:
+def creating(path: Path) -> Iterator[Path]:
     """`whole_file` whose faults name the file."""
     try:
         with whole_file(path) as beside:
@@ -116,7 +117,9 @@ def _profile(shape: tuple[int, int, int], dtype: str, grid: Grid, nodata: float 
         profile |= {"photometric": "minisblack", "alpha": "no"}
     if height >= 256 and width >= 256:
         profile |= {"tiled": True, "blockxsize": 256, "blockysize": 256}
-    if grid.is_georeferenced:
+    if grid.points:
+        profile["gcps"] = [GroundControlPoint(p.row, p.col, p.x, p.y, p.z) for p in grid.points]
+    elif grid.is_georeferenced:
         profile["transform"] = Affine(*grid.transform)
     if grid.crs_wkt is not None:
         profile["crs"] = rasterio.crs.CRS.from_wkt(grid.crs_wkt)

@@ -1,0 +1,190 @@
+"""A scene and a model put together: everything that decides the numbers, before anything is computed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ...classes import Classes
+from ...modelfile import Calibration
+from ...raster import Grid, Window
+from ...raster.cog import BLOCK
+from ..framing import Framing, frame
+from ..predictor import Predictor
+from .ground import network_shape, pixel_size_m
+from .layers import Layers
+from .memory import FLOAT, Sizes, fit_memory, network_bytes
+from .options import SceneOptions
+from .plan import ScenePlan, cut_parts
+from .source import SceneSource, is_address, refuse_by_position
+from .stream import Aoi
+
+PART_PIXELS = 32_000_000
+"""Pixels that a part has at least, where the scene is that large."""
+PART_ROWS = 8
+"""Rows of tiles that it has at least: a part computed alone computes one row twice."""
+
+
+@dataclass(frozen=True)
+class SceneJob:
+    """What is to be computed. A plain value that can be sent to another process."""
+
+    scene: str | Path
+    plan: ScenePlan
+    framing: Framing
+    options: SceneOptions
+    classes: Classes
+    calibration: Calibration | None
+    grid: Grid
+    batch_size: int
+    tta: bool
+    cache: int
+    """GDAL's block cache in bytes."""
+    expected_bytes: int
+    """Peak memory of the process."""
+    fingerprint: dict[str, Any]
+    """What must be the same for parts of an earlier attempt to be of use; JSON values."""
+    notes: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """What the scene is called."""
+        return str(self.scene)
+
+    @property
+    def layers(self) -> Layers:
+        """What is written."""
+        return Layers(self.options, self.classes, self.calibration)
+
+    @property
+    def megapixels(self) -> float:
+        """Size of the scene."""
+        return self.plan.shape[0] * self.plan.shape[1] / 1e6
+
+    @property
+    def disk_bytes(self) -> int:
+        """What parts and results take together at most, uncompressed."""
+        shares = len(self.options.probability) + (self.options.confidence is not None)
+        each = 2 if self.options.probability_type == "float16" else 1
+        return int(self.megapixels * 1e6 * (1 + shares * each) * (2 + 1 / 3))
+
+    def with_parts(self, parts: Sequence[Window]) -> SceneJob:
+        """The same, written in other parts; no number changes."""
+        return replace(self, plan=replace(self.plan, parts=tuple(parts)))
+
+
+def plan_scene(predictor: Predictor, scene: str | Path, options: SceneOptions) -> SceneJob:
+    """The job of predicting `scene`; reads its header, and a reduced picture where it may have a collar.
+
+    Raises:
+        RasterError: the scene cannot be opened.
+        DataError: it does not suit the model, or `strict` forbids what it would take.
+        ConfigError: the memory allowed is too little.
+    """
+    record, settings = predictor.record, predictor.settings
+    with SceneSource(scene, record, black_is_data=options.black_is_data) as source:
+        if options.strict and source.by_position:
+            refuse_by_position(source)
+        shape, grid = source.shape, source.grid
+        seen, note = network_shape(
+            shape,
+            pixel_size_m(grid, shape),
+            options.resolution or record.data.ground_resolution,
+            name=source.name,
+            strict=options.strict,
+        )
+        notes = source.notes + ((note,) if note is not None else ())
+        tiling = "tiled" if seen != shape and settings.tiling == "auto" else settings.tiling
+        framing = frame(seen, record, settings, tiling, predictor.inputs)
+        network_input = framing.squeezed[0] if framing.squeezed else _first(framing)
+        sizes = Sizes(
+            grid=framing.grid,
+            shape=shape,
+            channels=len(record.bands),
+            inputs=sum(len(bands) for bands in framing.inputs),
+            itemsize=max(source.dtype.itemsize, FLOAT if seen != shape else 1),
+            classes=len(record.classes),
+            shares=len(options.probability) + (options.confidence is not None),
+            block_shape=source.block_shape,
+            tile_input=network_input,
+        )
+        gpu = predictor.compute.device.type != "cpu"
+        network = network_bytes(record, network_input, settings.batch_size if gpu else 1)
+        decoded = source.decoded_bytes
+    budget = fit_memory(sizes, network + decoded, settings.batch_size, options.max_memory)
+    rows = options.part_rows or _rows_of_parts(framing, shape)
+    return SceneJob(
+        scene=scene,
+        plan=ScenePlan(shape, framing.grid, cut_parts(framing.grid, shape, rows, budget.tile_cols)),
+        framing=framing,
+        options=options,
+        classes=record.classes,
+        calibration=predictor.calibration,
+        grid=grid,
+        batch_size=budget.batch_size,
+        tta=settings.tta,
+        cache=budget.cache,
+        expected_bytes=budget.expected,
+        fingerprint=_fingerprint(predictor, scene, options, framing),
+        notes=notes,
+    )
+
+
+def open_aoi(job: SceneJob) -> Aoi | None:
+    """The mask of the area of interest, where there is one.
+
+    Raises:
+        DataError: the polygons cannot be read, or none meets the scene.
+        MissingExtraError: the vector libraries are not installed.
+    """
+    if job.options.aoi is None:
+        return None
+    from ...vector.aoi import AreaOfInterest
+
+    mask: Callable[[Window], Any] = AreaOfInterest.from_file(job.options.aoi, job.grid, job.plan.shape).mask
+    return mask
+
+
+def _first(framing: Framing) -> tuple[int, int]:
+    return framing.grid.rows[0].length, framing.grid.cols[0].length
+
+
+def _rows_of_parts(framing: Framing, shape: tuple[int, int]) -> int:
+    """Rows of tiles of a part."""
+    height = max(PART_PIXELS / shape[1], BLOCK)
+    stride = shape[0] / len(framing.grid.rows)
+    return max(PART_ROWS, round(height / stride))
+
+
+def _fingerprint(
+    predictor: Predictor, scene: str | Path, options: SceneOptions, framing: Framing
+) -> dict[str, Any]:
+    chosen = {
+        key: value
+        for key, value in asdict(options).items()
+        if key not in ("max_memory", "overwrite", "strict", "aoi", "part_rows")
+    }
+    grid = json.dumps([asdict(framing.grid), framing.squeezed])
+    made: dict[str, Any] = {
+        "format": 1,
+        "model": predictor.fingerprint,
+        "scene": _identity(scene),
+        "aoi": _identity(options.aoi) if options.aoi is not None else None,
+        "tiles": hashlib.sha256(grid.encode()).hexdigest(),
+        "tta": predictor.settings.tta,
+        "options": chosen,
+    }
+    same: dict[str, Any] = json.loads(json.dumps(made))
+    return same
+
+
+def _identity(path: str | Path) -> list[Any]:
+    """Name, size and time of a file; the address of what is no file."""
+    if is_address(path):
+        return [str(path)]
+    found = Path(path).stat()
+    return [Path(path).name, found.st_size, found.st_mtime_ns]

@@ -1,0 +1,56 @@
+"""What a user may ask of a scene, and what comes out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+ShareType = Literal["uint8", "float16"]
+Confidence = Literal["entropy", "margin"]
+
+Progress = Callable[[str, int, int], None]
+"""What is being done and in which unit, how much is done, how much there is in all."""
+
+
+@dataclass(frozen=True)
+class SceneOptions:
+    """How a scene is predicted and what is written; a plain value that other machines can be sent."""
+
+    probability: tuple[int, ...] = ()
+    """Labels of the classes whose probabilities are written."""
+    probability_type: ShareType = "uint8"
+    """In 1/254 of a byte, or as 16-bit floats; the confidence too."""
+    confidence: Confidence | None = None
+    """Also how sure the model is, 0 to 1: 1 - entropy / ln K, or best probability less the second best."""
+    max_memory: int | None = None
+    """Bytes that the process shall not exceed; None: moderate buffers beside what the network needs."""
+    resolution: tuple[float, float] | None = None
+    """Ground size of a training pixel in metres (height, width), where the model file does not say it."""
+    strict: bool = False
+    """Refuse a scene of another ground resolution or bands taken by position; else adapt and say so."""
+    aoi: Path | None = None
+    """Polygons; what lies outside is not predicted and has no data in the results."""
+    black_is_data: bool = False
+    """Do not look for a black collar."""
+    overwrite: bool = False
+    """Replace results that are there."""
+    part_rows: int | None = None
+    """Rows of tiles that are written together; None: as many as make a part of some 30 Mpx."""
+
+
+@dataclass(frozen=True)
+class SceneResult:
+    """The files of one scene."""
+
+    class_map: Path
+    """COG, uint8: labels, 255 = no data."""
+    probability: Path | None
+    """COG, a band for each class asked for; value = stored number * the band's scale."""
+    confidence: Path | None
+    notes: tuple[str, ...]
+    """What the owner may want to know: resampled, bands reordered, a collar taken off, work resumed."""
+    megapixels: float
+    seconds: float
+    """From the first read to the last file."""

@@ -1,0 +1,202 @@
+"""A scene from one end to the other: plan, parts, results."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from ...errors import FlexunetError, OutputExistsError, RasterError
+from ...raster.cog import write_cog
+from ...raster.session import gdal_session
+from ..predictor import Predictor
+from .job import SceneJob, open_aoi, plan_scene
+from .journal import Workbench, open_workbench, work_folder
+from .layers import LayerName, PartWriter, part_files
+from .memory import AHEAD
+from .options import Progress, SceneOptions, SceneResult
+from .source import SceneSource
+from .stream import Assembler, Event, Run, read_tiles, through_network
+from .threads import Behind, read_ahead
+
+PixelsDone = Callable[[int], None]
+"""Gets the pixels of the scene that are written so far."""
+
+
+def predict_scene(
+    predictor: Predictor,
+    scene: str | Path,
+    out: Path,
+    options: SceneOptions | None = None,
+    *,
+    job: SceneJob | None = None,
+    progress: Progress | None = None,
+) -> SceneResult:
+    """Write the class map of `scene` to `out` (a `.tif`), and beside it what `options` ask for.
+
+    The scene goes through the network tile by tile and its results go to the disk part by part; what has
+    been written when the process dies is found and used by the next call with the same arguments. The
+    classes do not depend on the parts, on the memory or on interruptions; on the batch size they depend on
+    GPUs only, where rounding may decide ties.
+
+    Memory: see `plan_scene`; it grows with tile, batch and bands, not with the scene.
+
+    Raises:
+        RasterError: the scene cannot be read to its end, or a result not be written; parts stay.
+        DataError, ConfigError: see `plan_scene`.
+        OutputExistsError: a result is there and `overwrite` is not set.
+    """
+    started = time.monotonic()
+    options = options or SceneOptions()
+    refuse_existing(out, options)
+    job = job or plan_scene(predictor, scene, options)
+    bench = open_workbench(job, out)
+    compute_missing(bench, predictor, progress)
+    return finish_scene(bench, out, started=started, progress=progress)
+
+
+def compute_missing(bench: Workbench, predictor: Predictor, progress: Progress | None = None) -> None:
+    """Compute the parts that are not there, neighbours in one go."""
+    job = bench.job
+    parts = job.plan.parts
+    missing = bench.missing()
+    total = sum(part.height * part.width for part in parts)
+    done = total - sum(parts[index].height * parts[index].width for index in missing)
+
+    def tell(pixels: int) -> None:
+        if progress is not None:
+            progress(f"{Path(job.name).name}, Mpx", (done + pixels) // 1_000_000, -(-total // 1_000_000))
+
+    for run in neighbours(job, missing):
+        compute_parts(job, predictor, run, bench.folder, progress=tell)
+        done += sum(parts[index].height * parts[index].width for index in run)
+
+
+def compute_parts(
+    job: SceneJob,
+    predictor: Predictor,
+    indices: Sequence[int],
+    folder: Path,
+    *,
+    progress: PixelsDone | None = None,
+) -> None:
+    """Compute the parts `indices` of a job, each right below the one before it, into files in `folder`.
+
+    It depends on nothing but its arguments: any process may do it, in any order, with the same result.
+
+    Raises:
+        RasterError: the scene cannot be read there, or a part not be written.
+    """
+    parts = [(index, job.plan.parts[index]) for index in indices]
+    run = Run.of(job.plan, [part for _, part in parts])
+    writer = PartWriter(job.layers, folder, parts)
+    assembler = Assembler(run, len(job.classes), writer.write)
+    call = predictor.probabilities_of(job.tta)
+
+    def consume(event: Event) -> None:
+        before = writer.pixels
+        assembler.take(event)
+        if progress is not None and writer.pixels > before:
+            progress(writer.pixels)
+
+    ahead = AHEAD * job.batch_size
+    with gdal_session(job.cache), _named(job, folder):
+        aoi = open_aoi(job)
+        source = SceneSource(
+            job.scene, predictor.record, black_is_data=job.options.black_is_data, threads=READ_THREADS
+        )
+        with (
+            source,
+            read_ahead(read_tiles(run, source, job.framing, aoi), ahead) as events,
+            Behind(consume, ahead, writer.abandon) as behind,
+        ):
+            for event in through_network(events, call, job.framing, job.batch_size):
+                behind.give(event)
+
+
+READ_THREADS = 2
+"""Blocks of a window that are decoded together."""
+
+
+def finish_scene(
+    bench: Workbench, out: Path, *, started: float | None = None, progress: Progress | None = None
+) -> SceneResult:
+    """Join the parts to the results, the class map last, and remove them.
+
+    Raises:
+        RasterError: a result cannot be written; the parts stay.
+    """
+    job = bench.job
+    files = result_files(out, job.options)
+    with gdal_session(job.cache), _named(job, bench.folder):
+        for done, name in enumerate(job.layers.names):
+            if progress is not None:
+                progress("joining parts", done, len(job.layers.names))
+            parts = [
+                (part_files(bench.folder, index, (name,))[name], part)
+                for index, part in enumerate(job.plan.parts)
+            ]
+            write_cog(files[name], job.layers.layer(name), parts, job.plan.shape, job.grid, READ_THREADS)
+    if progress is not None:
+        progress("joining parts", len(job.layers.names), len(job.layers.names))
+    bench.clear()
+    resumed = ("continued from the parts of an earlier attempt",) if bench.resumed else ()
+    return SceneResult(
+        class_map=files["classes"],
+        probability=files.get("probability"),
+        confidence=files.get("confidence"),
+        notes=job.notes + resumed,
+        megapixels=job.megapixels,
+        seconds=time.monotonic() - started if started is not None else 0.0,
+    )
+
+
+def result_files(out: Path, options: SceneOptions) -> dict[LayerName, Path]:
+    """The files of a scene whose class map is `out`."""
+    files: dict[LayerName, Path] = {"classes": out}
+    if options.probability:
+        files["probability"] = out.with_name(f"{out.stem}_probability.tif")
+    if options.confidence is not None:
+        files["confidence"] = out.with_name(f"{out.stem}_confidence.tif")
+    return files
+
+
+def refuse_existing(out: Path, options: SceneOptions) -> None:
+    """Check that nothing is replaced unasked.
+
+    Raises:
+        OutputExistsError: the class map is there; or another result is and no interrupted attempt wrote it.
+    """
+    there = [path for path in result_files(out, options).values() if path.exists()]
+    interrupted = work_folder(out).exists() and not out.exists()
+    if there and not options.overwrite and not interrupted:
+        listed = ", ".join(str(path) for path in there)
+        raise OutputExistsError(
+            f"{listed}: already there. Allow replacing with --overwrite, or choose another folder."
+        )
+
+
+def neighbours(job: SceneJob, indices: Sequence[int]) -> list[list[int]]:
+    """The parts in runs that lie below each other in one panel, so that rows of tiles are computed once."""
+    runs: list[list[int]] = []
+    for index in sorted(indices):
+        if runs and runs[-1][-1] == index - 1 and job.plan.parts[index].col == job.plan.parts[index - 1].col:
+            runs[-1].append(index)
+        else:
+            runs.append([index])
+    return runs
+
+
+@contextmanager
+def _named(job: SceneJob, folder: Path) -> Iterator[None]:
+    """Faults of reading and writing say that the work so far is not lost."""
+    try:
+        yield
+    except FlexunetError as error:
+        if isinstance(error, RasterError):
+            raise RasterError(
+                f"{error}. The finished parts of {Path(job.name).name} stay in {folder}: once that is "
+                "mended, the same command goes on from there."
+            ) from error
+        raise

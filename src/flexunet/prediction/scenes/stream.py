@@ -1,0 +1,285 @@
+"""The stream: rows of a scene in, tiles through the network, finished rows out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ...raster import Window
+from ..blending import Blender
+from ..framing import Framing
+from ..tiles import Span
+from ..tta import ProbabilitiesOf
+from .plan import ScenePlan
+from .resample import axis_matrix, resample
+from .source import SceneSource
+
+Aoi = Callable[[Window], NDArray[np.bool_]]
+"""Which pixels of a window of the scene are asked for, bool (h, w)."""
+
+
+@dataclass(frozen=True)
+class NewRows:
+    """Rows that were read: which of their pixels are wanted, bool (h, w)."""
+
+    row: int
+    wanted: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A tile on its way: the network's input float32 (C, H, W), then its result float32 (K, h, w)."""
+
+    row: int
+    col: int
+    content: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class RowDone:
+    """No more tiles of this row will come."""
+
+    row: int
+
+
+Event = NewRows | Tile | RowDone
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of neighbouring parts of one panel: what of the scene it is made from."""
+
+    plan: ScenePlan
+    tile_rows: range
+    tile_cols: range
+    rows: Span
+    """The scene's rows that come out."""
+    cols: Span
+    """The scene's columns that come out."""
+
+    @classmethod
+    def of(cls, plan: ScenePlan, parts: Sequence[Window]) -> Run:
+        """The run of `parts`, each right below the one before it."""
+        first, last = parts[0], parts[-1]
+        tile_rows = range(plan.tile_rows(first).start, plan.tile_rows(last).stop)
+        rows = Span(first.row, last.row + last.height - first.row)
+        return cls(plan, tile_rows, plan.tile_cols(first), rows, Span(first.col, first.width))
+
+    @property
+    def tiles(self) -> int:
+        """How many tiles it is computed from."""
+        return len(self.tile_rows) * len(self.tile_cols)
+
+    @property
+    def read_cols(self) -> Span:
+        """The scene's columns that are read."""
+        start = self.plan.scene_cols(self.tile_cols[0]).start
+        return Span(start, self.plan.scene_cols(self.tile_cols[-1]).stop - start)
+
+
+def read_tiles(run: Run, source: SceneSource, framing: Framing, aoi: Aoi | None) -> Iterator[Event]:
+    """The tiles of a run, ready for the network, every pixel read once; those without a wanted pixel are
+    left out.
+    """
+    plan, cols = run.plan, run.read_cols
+    kept = _Rows(plan.scene_rows(run.tile_rows[0]).start)
+    for row in run.tile_rows:
+        rows = plan.scene_rows(row)
+        kept.drop_above(rows.start)
+        if rows.stop > kept.bottom:
+            window = Window(kept.bottom, cols.start, rows.stop - kept.bottom, cols.length)
+            pixels, valid = source.read(window)
+            wanted = valid if aoi is None else valid & aoi(window)
+            yield NewRows(window.row, wanted[:, run.cols.start - cols.start :][:, : run.cols.length])
+            kept.append(pixels, valid, wanted)
+        for col in run.tile_cols:
+            part = plan.scene_cols(col)
+            there = slice(part.start - cols.start, part.stop - cols.start)
+            if kept.wanted[: rows.length, _grown(there, plan)].any():
+                pixels, valid = kept.pixels[:, : rows.length, there], kept.valid[: rows.length, there]
+                if plan.resampled:
+                    pixels, valid = _to_network(plan, row, col, pixels, valid)
+                yield Tile(row, col, framing.enter(pixels, valid))
+        yield RowDone(row)
+
+
+def through_network(
+    events: Iterable[Event], call: ProbabilitiesOf, framing: Framing, batch_size: int
+) -> Iterator[Event]:
+    """The same events in their order, tiles as probabilities at their own size; batches of `batch_size`."""
+    held: list[Event] = []
+    images: list[torch.Tensor] = []
+
+    def flushed() -> Iterator[Event]:
+        outputs = iter(call(torch.stack(images))) if images else iter(())
+        for event in held:
+            if isinstance(event, Tile):
+                spans = framing.grid.rows[event.row], framing.grid.cols[event.col]
+                result = framing.leave(next(outputs), (spans[0].length, spans[1].length))
+                yield Tile(event.row, event.col, result)
+            else:
+                yield event
+        held.clear()
+        images.clear()
+
+    for event in events:
+        held.append(event)
+        if isinstance(event, Tile):
+            images.append(torch.from_numpy(event.content))
+            if len(images) == batch_size:
+                yield from flushed()
+        elif not images:
+            yield from flushed()
+    yield from flushed()
+
+
+class Assembler:
+    """Results in, finished rows of the scene out, to `write(row, float32 (K, h, w), wanted (h, w))`."""
+
+    def __init__(
+        self,
+        run: Run,
+        classes: int,
+        write: Callable[[int, NDArray[np.float32], NDArray[np.bool_]], None],
+    ) -> None:
+        self._run, self._classes, self._write = run, classes, write
+        self._blender = Blender(run.plan.grid, run.tile_cols)
+        self._next = run.rows.start
+        """The first row that has not come out."""
+        self._wanted = np.empty((0, run.cols.length), np.bool_)
+        self._wanted_top: int | None = None
+        self._network: NDArray[np.float32] | None = None
+        """Finished rows of the network's grid that rows to come are made of."""
+        self._network_top = 0
+
+    def take(self, event: Event) -> None:
+        """The next result, in the order of the grid."""
+        if isinstance(event, NewRows):
+            self._wanted_top = event.row if self._wanted_top is None else self._wanted_top
+            self._wanted = np.concatenate([self._wanted, event.wanted])
+        elif isinstance(event, Tile):
+            self._blender.add(event.row, event.col, event.content)
+        else:
+            first, strip = self._blender.finished(event.row, self._classes)
+            if self._run.plan.resampled:
+                self._come_out_resampled(first, strip)
+            else:
+                left = self._run.cols.start - self._blender.cols.start
+                self._come_out(first, strip[:, :, left : left + self._run.cols.length])
+
+    def _come_out(self, first: int, rows: NDArray[np.float32]) -> None:
+        """Write what lies within the run of finished rows of the scene, (K, h, w)."""
+        stop = min(first + rows.shape[1], self._run.rows.stop)
+        if stop <= self._next:
+            return
+        assert self._wanted_top is not None
+        top = self._next - self._wanted_top
+        wanted = self._wanted[top : top + stop - self._next]
+        self._write(self._next, rows[:, self._next - first : stop - first], wanted)
+        self._wanted, self._wanted_top = self._wanted[top + len(wanted) :], stop
+        self._next = stop
+
+    def _come_out_resampled(self, first: int, strip: NDArray[np.float32]) -> None:
+        """The same from finished rows of the network's grid."""
+        plan, run = self._run.plan, self._run
+        if self._network is None:
+            self._network, self._network_top = strip, first
+        else:
+            self._network = np.concatenate([self._network, strip], axis=1)
+        bottom = self._network_top + self._network.shape[1]
+        stop = _last_ready(plan, self._next, run.rows.stop, bottom)
+        if stop <= self._next:
+            return
+        needed = plan.network_rows(Window(self._next, 0, stop - self._next, 1))
+        weights = axis_matrix(Span(self._next, stop - self._next), plan.shape[0], needed, plan.grid.height)
+        held = self._network[:, needed.start - self._network_top : needed.stop - self._network_top]
+        out = np.empty((len(held), stop - self._next, run.cols.length), np.float32)
+        for left in range(0, run.cols.length, _CHUNK):
+            span = Span(run.cols.start + left, min(_CHUNK, run.cols.length - left))
+            cols = plan.network_cols(span.start, span.length)
+            across = axis_matrix(span, plan.shape[1], cols, plan.grid.width)
+            start = cols.start - self._blender.cols.start
+            out[:, :, left : left + span.length] = resample(
+                held[:, :, start : start + cols.length], weights, across
+            )
+        first_out = self._next
+        self._come_out(first_out, out)
+        if self._next < run.rows.stop:
+            keep = plan.network_rows(Window(self._next, 0, 1, 1)).start - self._network_top
+            self._network, self._network_top = self._network[:, keep:], self._network_top + keep
+
+
+_CHUNK = 512
+"""Columns that are resampled in one go."""
+
+
+class _Rows:
+    """The rows of the scene that the row of tiles at hand needs."""
+
+    def __init__(self, top: int) -> None:
+        self.top = top
+        self.pixels: NDArray[Any] = np.empty((0, 0, 0))
+        self.valid: NDArray[np.bool_] = np.empty((0, 0), np.bool_)
+        self.wanted: NDArray[np.bool_] = np.empty((0, 0), np.bool_)
+
+    @property
+    def bottom(self) -> int:
+        """The first row that has not been read."""
+        return self.top + int(self.pixels.shape[1])
+
+    def drop_above(self, row: int) -> None:
+        """Rows above `row` are needed no more."""
+        count = row - self.top
+        if count > 0 and self.pixels.shape[1]:
+            self.pixels, self.valid = self.pixels[:, count:], self.valid[count:]
+            self.wanted, self.top = self.wanted[count:], row
+
+    def append(self, pixels: NDArray[Any], valid: NDArray[np.bool_], wanted: NDArray[np.bool_]) -> None:
+        """Rows right below those that are there."""
+        if not self.pixels.shape[1]:
+            self.pixels, self.valid, self.wanted = pixels, valid, wanted
+            return
+        self.pixels = np.concatenate([self.pixels, pixels], axis=1)
+        self.valid = np.concatenate([self.valid, valid])
+        self.wanted = np.concatenate([self.wanted, wanted])
+
+
+def _grown(cols: slice, plan: ScenePlan) -> slice:
+    """Columns whose pixels may be made of this tile: with a resampled scene the neighbours too."""
+    if not plan.resampled:
+        return cols
+    margin = -(-plan.shape[1] // plan.grid.width) + 1
+    return slice(max(0, cols.start - margin), cols.stop + margin)
+
+
+def _to_network(
+    plan: ScenePlan, row: int, col: int, pixels: NDArray[Any], valid: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """A tile's pixels (C, h, w) and valid (h, w) in the network's pixel size; means over what is valid."""
+    rows = axis_matrix(plan.grid.rows[row], plan.grid.height, plan.scene_rows(row), plan.shape[0])
+    cols = axis_matrix(plan.grid.cols[col], plan.grid.width, plan.scene_cols(col), plan.shape[1])
+    values = pixels.astype(np.float32)
+    if valid.all():
+        return resample(values, rows, cols), np.ones((len(rows), len(cols)), np.bool_)
+    values *= valid
+    share = resample(valid[None].astype(np.float32), rows, cols)[0]
+    result = resample(values, rows, cols)
+    result /= np.maximum(share, np.float32(1e-6))
+    return result, share >= 0.5
+
+
+def _last_ready(plan: ScenePlan, start: int, stop: int, bottom: int) -> int:
+    """Behind the last row of the scene, from `start` on, that network rows above `bottom` are enough for."""
+    low, high = start, stop
+    while low < high:
+        middle = (low + high + 1) // 2
+        if plan.network_rows(Window(middle - 1, 0, 1, 1)).stop <= bottom:
+            low = middle
+        else:
+            high = middle - 1
+    return low

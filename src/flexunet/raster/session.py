@@ -1,0 +1,20 @@
+"""Settings of GDAL for a piece of work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import rasterio
+
+
+@contextmanager
+def gdal_session(cache_bytes: int) -> Iterator[None]:
+    """Work with a block cache of this size; requests over a network are repeated and cached."""
+    with rasterio.Env(
+        GDAL_CACHEMAX=cache_bytes,
+        GDAL_HTTP_MAX_RETRY=3,
+        GDAL_HTTP_RETRY_DELAY=1,
+        VSI_CACHE=True,
+    ):
+        yield
