@@ -103,7 +103,7 @@ class InvertedBottleneck(nn.Module):
         super().__init__()
         middle = in_channels * expansion
         self.expand = _layer(in_channels, middle, 1) if expansion > 1 else nn.Identity()
-        self.depthwise = _layer(middle, middle, kernel, stride, groups=middle)
+        self.depthwise = _layer(middle, middle, kernel, stride, depthwise=True)
         self.project = _layer(middle, out_channels, 1, activated=False)
         self.residual = stride == 1 and in_channels == out_channels
 
@@ -119,12 +119,12 @@ def _layer(
     kernel: int,
     stride: int = 1,
     *,
-    groups: int = 1,
+    depthwise: bool = False,
     activated: bool = True,
 ) -> ConvNorm:
     return ConvNorm(
         in_channels, out_channels, kernel, stride, "relu6" if activated else "linear",
-        groups=groups, epsilon=EPSILON, momentum=MOMENTUM,
+        depthwise=depthwise, epsilon=EPSILON, momentum=MOMENTUM,
     )  # fmt: skip
 
 

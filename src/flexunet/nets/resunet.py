@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..config.schema import Activation
 from .activations import ActivationFunction, activation_function
 from .blocks import BatchNorm2d
+from .depthwise import DepthwiseConv2d
 
 
 class ResUNet(nn.Module):
@@ -84,11 +85,13 @@ class ConvNorm(nn.Module):
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel: int, stride: int, activation: Activation,
-        *, groups: int = 1, epsilon: float = 1e-5, momentum: float = 0.1,
+        *, depthwise: bool = False, epsilon: float = 1e-5, momentum: float = 0.1,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.conv = nn.Conv2d(
-            in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False
+        self.conv = (
+            DepthwiseConv2d(out_channels, kernel, stride)
+            if depthwise
+            else nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, bias=False)
         )
         self.norm = BatchNorm2d(out_channels, epsilon, momentum)
         self.activate: ActivationFunction = activation_function(activation)
