@@ -6,13 +6,27 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.errors import CRSError, RasterioError
+from rasterio.transform import from_gcps
 from rasterio.warp import transform as transform_points
 
-from .grid import Grid
+from .grid import PIXEL_TRANSFORM, Grid
 
 _EARTH_RADIUS_M = 6371008.8  # mean radius, IUGG; for reference systems that name no body
+
+
+def placed(grid: Grid) -> Grid:
+    """The grid itself, or for one of ground control points the affine grid that fits them best."""
+    if not grid.points or grid.transform != PIXEL_TRANSFORM:
+        return grid
+    points = [GroundControlPoint(p.row, p.col, p.x, p.y, p.z) for p in grid.points]
+    try:
+        a, b, c, d, e, f = tuple(from_gcps(points))[:6]
+    except (RasterioError, ValueError):  # fewer than three points
+        return grid
+    return Grid((a, b, c, d, e, f), grid.crs_wkt)
 
 
 def metres_per_pixel(grid: Grid, shape: tuple[int, int]) -> tuple[float, float] | None:
@@ -25,7 +39,7 @@ def metres_per_pixel(grid: Grid, shape: tuple[int, int]) -> tuple[float, float] 
         return None
     try:
         crs = CRS.from_wkt(grid.crs_wkt)
-        a, b, _, d, e, f = grid.transform
+        a, b, _, d, e, f = placed(grid).transform
         if crs.is_geographic:
             row, col = shape[0] / 2, shape[1] / 2
             latitude = math.radians(d * col + e * row + f)
@@ -67,7 +81,7 @@ def lonlat_mesh(grid: Grid, shape: tuple[int, int], nodes: int = 9) -> NDArray[n
     """
     if grid.crs_wkt is None:
         return None
-    a, b, c, d, e, f = grid.transform
+    a, b, c, d, e, f = placed(grid).transform
     rows, cols = np.meshgrid(np.linspace(0, shape[0], nodes), np.linspace(0, shape[1], nodes), indexing="ij")
     x, y = (a * cols + b * rows + c).ravel(), (d * cols + e * rows + f).ravel()
     try:

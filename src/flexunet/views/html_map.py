@@ -19,7 +19,7 @@ from ..classes import IGNORE_INDEX, Classes
 from ..errors import DataError
 from ..files import write_text
 from ..raster import Grid
-from ..raster.ground import crs_name, is_geographic, lonlat_mesh, metres_per_pixel
+from ..raster.ground import crs_name, is_geographic, lonlat_mesh, metres_per_pixel, placed
 from .map_polygons import Feature, lighten
 from .scene_pictures import LONGEST_EDGE_PX, ScenePicture, class_shares, percent, read_classes, scene_picture
 
@@ -45,9 +45,8 @@ def write_html_map(
 
     It has the scene and the class map (reduced to `edge_px` along the longer edge), an opacity slider, a
     toggle for each layer, the polygons with their attributes on a click, a legend, a scale bar and the
-    coordinates under the cursor: of the grid, of the pixels and, for projected systems on Earth,
-    latitude and longitude. Leaflet is
-    inside the file and no request leaves it. The file stays below 15 MB.
+    coordinates under the cursor: of the grid, of the pixels and, for projected systems on Earth, latitude
+    and longitude. Leaflet is inside the file and no request leaves it. The file stays below 15 MB.
 
     Args:
         polygons: GeoJSON features in the coordinates of the class map's grid (not in degrees unless that is
@@ -115,10 +114,11 @@ def _place(grid: Grid, shape: tuple[int, int]) -> dict[str, Any]:
     name = crs_name(grid)
     ground = metres_per_pixel(grid, shape)
     mesh = None if is_geographic(grid) else lonlat_mesh(grid, shape)
-    a, b, _, d, e, _ = grid.transform
+    place = placed(grid)
+    a, b, _, d, e, _ = place.transform
     finest = min(np.hypot(a, d), np.hypot(b, e))
     return {
-        "transform": list(grid.transform),
+        "transform": list(place.transform),
         "georeferenced": grid.is_georeferenced,
         "decimals": int(np.clip(np.ceil(-np.log10(finest)) + 1, 0, 9)) if finest > 0 else 3,
         "metres": None if ground is None else round(ground[0], 9),
