@@ -1,4 +1,4 @@
-"""`flexunet predict MODEL|RUN|CONFIG [FILES|FOLDERS]`."""
+"""`flexunet predict MODEL|RUN|CONFIG [FILES|FOLDERS|SCENES]`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from ..errors import ConfigError, DataError, Interrupted
 
 if TYPE_CHECKING:
     from ..config import Config
-    from ..prediction.predict_files import FilesReport
+    from ..prediction import FilesReport, Predictor
+
+SCENES = "Scenes"
 
 
 def register(app: typer.Typer) -> None:
@@ -22,11 +24,16 @@ def register(app: typer.Typer) -> None:
 
 def predict_command(
     model: Path = typer.Argument(..., help="Model file, folder of a run, or config of a trained run."),
-    images: list[Path] = typer.Argument(
-        None, help="Pictures and folders of pictures; left out with a config: the folder it names."
+    images: list[str] = typer.Argument(
+        None,
+        help="Pictures and scenes: files, folders, quoted globs, lists (.txt), addresses such as "
+        "/vsicurl/https://...; left out with a config: the folder it names.",
     ),
     out: Path = typer.Option(
         None, "--out", "-o", help="Folder of the results; left out with a config: the folder it names."
+    ),
+    with_models: list[Path] = typer.Option(
+        None, "--with", help="Another model; the mean of the probabilities of all counts. Repeatable."
     ),
     tta: bool = typer.Option(
         None, "--tta/--no-tta", help="Mean over the eight flips and quarter turns; takes eight times as long."
@@ -51,48 +58,143 @@ def predict_command(
     ),
     overlay: bool = typer.Option(False, "--overlay", help="Also the pictures with what was found drawn in."),
     probability: bool = typer.Option(
-        False, "--probability", help="Also probabilities: grey PNG, or .npz for several foreground classes."
+        False,
+        "--probability",
+        help="Also probabilities of the foreground: grey PNG or .npz; of scenes GeoTIFF.",
+    ),
+    uncalibrated: bool = typer.Option(
+        False, "--uncalibrated", help="Without the temperature and threshold that the model file holds."
+    ),
+    as_scenes: bool = typer.Option(
+        False, "--scene", help="Take every picture for a scene: GeoTIFF out, even without a georeference."
+    ),
+    probability_of: list[str] = typer.Option(
+        None, "--probability-of", help="Scenes: probability of this class. Repeatable."
+    ),
+    probability_type: str = typer.Option(
+        "uint8", "--probability-type", help="Scenes: uint8 (in 1/254) or float16."
+    ),
+    confidence: str = typer.Option(None, "--confidence", help="Scenes: also how sure, entropy or margin."),
+    html: bool = typer.Option(False, "--html", help="Scenes: also a map for any browser, in one file."),
+    aoi: Path = typer.Option(None, "--aoi", help="Scenes: only inside the polygons of this file."),
+    resolution: float = typer.Option(
+        None, "--resolution", help="Scenes: metres a pixel in training, where the model does not say so."
+    ),
+    strict: bool = typer.Option(
+        False, "--strict", help="Scenes: refuse another ground resolution or unnamed bands."
+    ),
+    keep_black: bool = typer.Option(False, "--keep-black", help="Scenes: black is data, not a collar."),
+    max_memory: str = typer.Option(None, "--max-memory", help="Scenes: memory of the process, such as 2GB."),
+    dask: str = typer.Option(
+        None, "--dask", help="Scenes: compute on a Dask cluster: local, local:4 or tcp://host:8786."
     ),
     batch_size: int = typer.Option(None, "--batch-size", min=1, help="Pictures or tiles a step."),
-    uncalibrated: bool = typer.Option(
-        False, "--uncalibrated", help="Leave out the temperature and threshold that the model file holds."
-    ),
     device: str = typer.Option("auto", "--device", help="auto, cpu, cuda, cuda:1 or mps."),
     precision: str = typer.Option("auto", "--precision", help="auto, 32 or bf16."),
     threads: int = typer.Option(None, "--threads", min=1, help="CPU threads; left out: one a core."),
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace results that are there already."),
 ) -> None:
-    """Predict classes: a palette PNG of each picture's size in the class colours, named as the picture.
+    """Predict classes: palette PNGs of pictures, class maps (Cloud-Optimised GeoTIFF) of scenes.
 
-    Pictures with a georeference also give a GeoTIFF with the same grid. Without --tiled or --whole, pictures
-    with an edge of more than twice what training showed are cut into overlapping tiles. Exit code 1: some
-    pictures could not be used; 2: none could.
+    Scenes are rasters with a georeference or too large for a picture; they may be of any size, and what was
+    interrupted goes on where it was. Without --tiled or --whole, pictures with an edge of more than twice
+    what training showed are cut into overlapping tiles. Exit code 1: some could not be used; 2: none could.
 
     Example: flexunet predict runs/bijie/model.safetensors photos --out predicted --tta --overlay
+
+    Example: flexunet predict model.safetensors "scenes/*.tif" --out maps --probability --max-memory 2GB
     """
     if tiled and whole:
         raise ConfigError("--tiled and --whole exclude each other.")
-    from ..prediction import Predictor, find_images, locate_model, predict_files
-    from .progress import show_progress
+    from ..prediction import Predictor, locate_model
+    from ..prediction.scenes import find_sources, is_scene
+    from .predict_scenes import SceneWishes, predict_all_scenes
 
     located = locate_model(model)
     for note in located.notes:
         typer.echo(f"Note: {note}", err=True)
-    sources, folder = _places(located.config, images or [], out, tiled)
-    files = find_images(sources)
-    predictor = Predictor.from_file(
-        located.model,
-        device=device,
-        precision=precision,  # type: ignore[arg-type]  # checked there
-        threads=threads,
-        settings=located.config.predict if located.config is not None else None,
-    )
+    named, folder = _places(located.config, images or [], out, tiled)
+    found = find_sources(named)
+    scenes = [source for source in found if as_scenes or is_scene(source)]
+    pictures = [Path(source) for source in found if source not in scenes]
+    models = [located.model, *(locate_model(path).model for path in with_models or [])]
+    members = [
+        Predictor.from_file(
+            path,
+            device=device,
+            precision=precision,  # type: ignore[arg-type]  # checked there
+            threads=threads,
+            settings=located.config.predict if located.config is not None else None,
+        )
+        for path in models
+    ]
+    predictor = Predictor.ensemble(members, [str(path) for path in models])
     changed: dict[str, Any] = {"tile": tile, "halo": halo, "batch_size": batch_size, "tta": tta}
     changed["tiling"] = "tiled" if tiled else "whole" if whole else None
     predictor = predictor.with_settings(**{key: value for key, value in changed.items() if value is not None})
     if uncalibrated:
         predictor = predictor.uncalibrated()
     typer.echo(f"Predicting on {predictor.compute}.", err=True)
+    wishes = SceneWishes(
+        probability=tuple(probability_of or ()) or ("all" if probability else ()),
+        probability_type=probability_type,
+        confidence=confidence,
+        overlay=overlay,
+        html=html,
+        aoi=aoi,
+        resolution=resolution,
+        strict=strict,
+        keep_black=keep_black,
+        max_memory=max_memory,
+        dask=dask,
+        overwrite=overwrite,
+    )
+    failed = done = 0
+    if pictures:
+        report = _predict_pictures(predictor, pictures, folder, overlay, probability, overwrite)
+        done, failed = len(report.written), len(report.failed)
+    if scenes:
+        finished = predict_all_scenes(
+            predictor, scenes, folder, wishes, models=models, device=device, threads=threads
+        )
+        done, failed = done + len(finished.results), failed + len(finished.failed)
+    if done:
+        typer.echo(str(folder))
+    if failed:
+        typer.echo(
+            f"{failed} of {done + failed} {_what(scenes, pictures)} could not be used, see above.", err=True
+        )
+        raise typer.Exit(1 if done else 2)
+
+
+def _what(scenes: list[Any], pictures: list[Any]) -> str:
+    return "pictures" if not scenes else "scenes" if not pictures else "pictures and scenes"
+
+
+def _places(
+    config: Config | None, images: list[str], out: Path | None, tiled: bool
+) -> tuple[list[str | Path], Path]:
+    """What to predict and where to write: as named, else as the config says."""
+    named: list[str | Path] = list(images)
+    if config is not None:
+        predict = config.predict
+        source = (predict.tiled_images if tiled else None) or predict.images
+        target = (predict.tiled_out if tiled else None) or predict.out
+        named = named or ([source] if source is not None else [])
+        out = out or target
+    if not named:
+        raise DataError("name the pictures, folders or scenes to predict (or predict.images in the config).")
+    if out is None:
+        raise DataError("name the folder of the results with --out (or predict.out in the config).")
+    return named, out
+
+
+def _predict_pictures(
+    predictor: Predictor, files: list[Path], folder: Path, overlay: bool, probability: bool, overwrite: bool
+) -> FilesReport:
+    from ..prediction import predict_files
+    from .progress import show_progress
+
     started, done = time.monotonic(), 0
 
     def count(stage: str, items: int, total: int) -> None:
@@ -115,35 +217,11 @@ def predict_command(
         raise Interrupted(
             f"Interrupted: {done} of {len(files)} pictures are done in {folder}; no file is cut."
         ) from error
-    _tell(report, folder, time.monotonic() - started)
-
-
-def _places(
-    config: Config | None, images: list[Path], out: Path | None, tiled: bool
-) -> tuple[list[Path], Path]:
-    """What to predict and where to write: as named, else as the config says."""
-    if config is not None:
-        predict = config.predict
-        source = (predict.tiled_images if tiled else None) or predict.images
-        target = (predict.tiled_out if tiled else None) or predict.out
-        images = images or ([source] if source is not None else [])
-        out = out or target
-    if not images:
-        raise DataError("name the pictures or folders to predict (or predict.images in the config).")
-    if out is None:
-        raise DataError("name the folder of the results with --out (or predict.out in the config).")
-    return images, out
-
-
-def _tell(report: FilesReport, folder: Path, seconds: float) -> None:
     for note in report.notes:
         typer.echo(f"Note: {note}", err=True)
     for problem in report.failed:
         typer.echo(f"Not predicted: {problem}", err=True)
-    written, failed = len(report.written), len(report.failed)
+    written, seconds = len(report.written), time.monotonic() - started
     if written:
         typer.echo(f"{written} pictures in {seconds:.1f} s ({written / max(seconds, 1e-9):.1f} a second)")
-        typer.echo(str(folder))
-    if failed:
-        typer.echo(f"{failed} of {written + failed} pictures could not be used, see above.", err=True)
-        raise typer.Exit(1 if written else 2)
+    return report

@@ -87,7 +87,7 @@ def predict_files(
                 notes.extend(f"{path}: {note}" for note in picture.notes)
                 yield picture
             else:
-                failed.append(_problem(path, picture))
+                failed.append(problem_of(path, picture))
 
     def window_done(done: int, total: int) -> None:
         if progress is not None and total >= _MANY:
@@ -130,7 +130,8 @@ def _read_ahead(
                 raise fault
 
 
-def _problem(path: Path, fault: Exception) -> Problem:
+def problem_of(path: Path, fault: Exception) -> Problem:
+    """A fault of a file without its name said twice."""
     text = f"{fault.strerror}" if isinstance(fault, OSError) and fault.strerror else str(fault)
     return Problem(text.removeprefix(f"{path}: ").removeprefix(f"{path} "), path)
 

@@ -1,21 +1,29 @@
 """Scenes of any size as a stream: a raster in, a class map and what belongs to it out."""
 
+from .batch import ScenesReport, predict_scenes
 from .job import SceneJob, plan_scene
 from .journal import Workbench, open_workbench
+from .memory import parse_bytes
 from .options import SceneOptions, SceneResult
 from .run import compute_missing, compute_parts, finish_scene, predict_scene, refuse_existing, result_files
+from .sources import find_sources, is_scene
 
 __all__ = [
     "SceneJob",
     "SceneOptions",
     "SceneResult",
+    "ScenesReport",
     "Workbench",
     "compute_missing",
     "compute_parts",
+    "find_sources",
     "finish_scene",
+    "is_scene",
     "open_workbench",
+    "parse_bytes",
     "plan_scene",
     "predict_scene",
+    "predict_scenes",
     "refuse_existing",
     "result_files",
 ]

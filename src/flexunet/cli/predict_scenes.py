@@ -1,0 +1,148 @@
+"""The scenes of `flexunet predict`: what was asked for as options, and the results as words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import typer
+
+from ..errors import ConfigError
+
+if TYPE_CHECKING:
+    from ..classes import Classes
+    from ..prediction import Predictor
+    from ..prediction.scenes import SceneOptions, SceneResult, ScenesReport
+
+
+@dataclass(frozen=True)
+class SceneWishes:
+    """The options of the command line that are about scenes, as typed."""
+
+    probability: tuple[str, ...] | Literal["all"]
+    """Names of classes; `all`: the foreground."""
+    probability_type: str
+    confidence: str | None
+    overlay: bool
+    html: bool
+    aoi: Path | None
+    resolution: float | None
+    strict: bool
+    keep_black: bool
+    max_memory: str | None
+    dask: str | None
+    overwrite: bool
+
+    def options(self, classes: Classes) -> SceneOptions:
+        """As the scene route takes them.
+
+        Raises:
+            ConfigError: a class that the model does not know, or a word that means nothing.
+        """
+        from ..prediction.scenes import SceneOptions, parse_bytes
+
+        if self.probability_type not in ("uint8", "float16"):
+            raise ConfigError(f"--probability-type {self.probability_type}: uint8 or float16 are possible.")
+        if self.confidence not in (None, "entropy", "margin"):
+            raise ConfigError(f"--confidence {self.confidence}: entropy or margin are possible.")
+        if self.resolution is not None and not self.resolution > 0:
+            raise ConfigError(f"--resolution {self.resolution}: metres a pixel, more than 0.")
+        return SceneOptions(
+            probability=self._labels(classes),
+            probability_type=self.probability_type,  # type: ignore[arg-type]  # checked above
+            confidence=self.confidence,  # type: ignore[arg-type]  # checked above
+            max_memory=parse_bytes(self.max_memory) if self.max_memory is not None else None,
+            resolution=(self.resolution, self.resolution) if self.resolution is not None else None,
+            strict=self.strict,
+            aoi=self.aoi,
+            black_is_data=self.keep_black,
+            overwrite=self.overwrite,
+        )
+
+    def _labels(self, classes: Classes) -> tuple[int, ...]:
+        if self.probability == "all":
+            return classes.foreground
+        unknown = [name for name in self.probability if name not in classes.names]
+        if unknown:
+            raise ConfigError(
+                f"--probability-of {', '.join(unknown)}: the model knows {', '.join(classes.names)}."
+            )
+        return tuple(classes.names.index(name) for name in self.probability)
+
+
+def predict_all_scenes(
+    predictor: Predictor,
+    scenes: Sequence[str | Path],
+    folder: Path,
+    wishes: SceneWishes,
+    *,
+    models: Sequence[Path],
+    device: str,
+    threads: int | None,
+) -> ScenesReport:
+    """Predict the scenes, say what becomes of them, and give the report."""
+    from ..prediction.scenes import plan_scene, predict_scene, predict_scenes
+    from ..prediction.scenes.forecast import forecast
+    from .progress import show_progress
+
+    classes = predictor.record.classes
+    options = wishes.options(classes)
+    with ExitStack() as stack:
+        crew = None
+        if wishes.dask is not None:
+            from ..prediction.cluster import connect
+            from ..prediction.scenes.on_cluster import Recipe, predict_scene_on
+
+            crew = stack.enter_context(connect(wishes.dask, threads=threads))
+            recipe = Recipe.of(predictor, models, device)
+        tell = stack.enter_context(show_progress())
+
+        def predict_one(scene: str | Path, target: Path) -> SceneResult:
+            if crew is not None:
+                return predict_scene_on(
+                    crew, recipe, predictor, scene, target, options, progress=tell, tell=_note
+                )
+            job = plan_scene(predictor, scene, options)
+            typer.echo(f"{Path(str(scene)).name}: {forecast(job, predictor, target)}", err=True)
+            return predict_scene(predictor, scene, target, options, job=job, progress=tell)
+
+        def finish(scene: str | Path, result: SceneResult) -> list[str]:
+            return _draw(scene, result, classes, wishes)
+
+        report = predict_scenes(scenes, folder, options, predict_one, finish)
+    for note in report.notes:
+        _note(note)
+    for problem in report.failed:
+        typer.echo(f"Not predicted: {problem}", err=True)
+    if report.results:
+        megapixels = sum(result.megapixels for result in report.results)
+        seconds = sum(result.seconds for result in report.results)
+        typer.echo(
+            f"{len(report.results)} scenes, {megapixels:.1f} Mpx in {seconds:.1f} s "
+            f"({megapixels / max(seconds, 1e-9):.2f} Mpx/s)"
+        )
+    return report
+
+
+def _note(note: str) -> None:
+    typer.echo(f"Note: {note}", err=True)
+
+
+def _draw(scene: str | Path, result: SceneResult, classes: Classes, wishes: SceneWishes) -> list[str]:
+    """What people look at."""
+    from ..prediction.scenes.source import is_address
+    from ..views import draw_scene_overlay, write_html_map
+
+    notes: list[str] = []
+    out = result.class_map
+    if is_address(scene):
+        wanted = wishes.overlay or wishes.html
+        return ["no pictures are drawn of scenes on a network"] if wanted else []
+    if wishes.overlay:
+        draw_scene_overlay(Path(scene), out, out.with_name(f"{out.stem}_overlay.jpg"), classes)
+    if wishes.html:
+        notes += write_html_map(out.with_name(f"{out.stem}.html"), Path(scene), out, classes)
+    return notes

@@ -1,0 +1,78 @@
+"""What a scene will take, said before it begins."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ..predictor import Predictor
+from .job import SceneJob
+from .plan import ScenePlan
+
+WORTH_MEASURING = 24
+"""A scene of fewer tiles is done before a measurement would be."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Tiles, size, time, memory and disk of a job."""
+
+    tiles: int
+    megapixels: float
+    seconds: float | None
+    """Of the network alone, on tiles that all hold data; None where it was not worth measuring."""
+    memory_bytes: int
+    disk_bytes: int
+    """Uncompressed, parts and results together: class maps usually take a tenth of it."""
+    free_bytes: int
+
+    def __str__(self) -> str:
+        took = f"about {duration(self.seconds)}, " if self.seconds is not None else ""
+        text = (
+            f"{self.megapixels:.1f} Mpx in {self.tiles} tiles: {took}"
+            f"{self.memory_bytes / 1e9:.1f} GB of memory, at most {self.disk_bytes / 1e9:.1f} GB on disk"
+        )
+        if self.disk_bytes > self.free_bytes:
+            text += f" ({self.free_bytes / 1e9:.1f} GB are free)"
+        return text
+
+
+def forecast(job: SceneJob, predictor: Predictor, out: Path) -> Forecast:
+    """The forecast of a job whose results go to `out`; the network runs twice on empty tiles."""
+    tiles = tiles_of(job.plan)
+    seconds = _seconds_per_tile(job, predictor) * tiles if tiles >= WORTH_MEASURING else None
+    place = next(folder for folder in (out.parent, *out.absolute().parents) if folder.exists())
+    return Forecast(
+        tiles, job.megapixels, seconds, job.expected_bytes, job.disk_bytes, shutil.disk_usage(place).free
+    )
+
+
+def tiles_of(plan: ScenePlan) -> int:
+    """How many tiles are computed when all is done in one go."""
+    panels = {part.col: part for part in plan.parts}
+    return sum(len(plan.tile_cols(part)) for part in panels.values()) * len(plan.grid.rows)
+
+
+def duration(seconds: float) -> str:
+    """`40 s`, `12 min`, `3.5 h` or `2.1 days`."""
+    for limit, unit, name in ((90, 1, "s"), (5400, 60, "min"), (172800, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / unit:.{1 if name == 'h' else 0}f} {name}"
+    return f"{seconds / 86400:.1f} days"
+
+
+def _seconds_per_tile(job: SceneJob, predictor: Predictor) -> float:
+    """Of the second of two passes."""
+    grid, squeezed = job.framing.grid, job.framing.squeezed
+    size = squeezed[0] if squeezed else (grid.rows[0].length, grid.cols[0].length)
+    count = job.batch_size if predictor.compute.device.type != "cpu" else 1
+    images = torch.zeros(count, sum(len(bands) for bands in job.framing.inputs), *size)
+    call = predictor.probabilities_of(job.tta)
+    call(images)
+    started = time.perf_counter()
+    call(images)
+    return (time.perf_counter() - started) / count
