@@ -37,7 +37,7 @@ class TrainingStep:
             loss=(LossTerm(name="categorical_crossentropy"),),
         )
         self.bf16 = bf16
-        self.network = network.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        self.network = network.train()
         self.optimizer_step = OptimizerStep(
             build_optimizer(network, self.train), self.train, gradients_final=True
         )

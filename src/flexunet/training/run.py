@@ -118,7 +118,9 @@ def run_process(fabric: Fabric, job: Job) -> RunResult:
     def build() -> nn.Module:
         torch.manual_seed(config.train.seed)
         network = initial_network(config.model, bands, len(config.data.classes))
-        layout = torch.channels_last if config.train.channels_last else torch.contiguous_format
+        # on CPUs the images' layout decides, and the optimiser would copy kernels that are channels last
+        last = config.train.channels_last and fabric.device.type != "cpu"
+        layout = torch.channels_last if last else torch.contiguous_format
         return network.to(fabric.device).to(memory_format=layout)  # type: ignore[call-overload,no-any-return]
 
     # Probe, and the number of epochs if a budget decides it
