@@ -23,6 +23,11 @@ def evaluate(
     set_: list[str] = typer.Option(
         [], "--set", metavar="KEY=VALUE", help="Override a setting of the config."
     ),
+    calibrate: bool = typer.Option(
+        False,
+        "--calibrate",
+        help="First fit temperature and threshold on the validation split and store them in the model file.",
+    ),
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace the evaluation that is there."),
 ) -> None:
     """Score a model at the masks' own resolution: IoU, F1, precision, recall, pictures of worst and best.
@@ -33,12 +38,17 @@ def evaluate(
         raise ConfigError(f"--split {split}: expected train, valid or test")
     chosen = cast(Literal["train", "valid", "test"], split)
     from ..evaluation import evaluate_job, job_of, score_table
+    from ..evaluation.fitting import calibrate_model, describe_calibration
     from .progress import show_progress
 
     job = job_of(target, chosen, data, set_)
     for note in job.notes:
         typer.echo(f"Note: {note}", err=True)
     with show_progress() as progress:
+        if calibrate:
+            settings_tta = tta or job.settings.tta
+            found = calibrate_model(job.model, job.data, tta=settings_tta, progress=progress)
+            typer.echo(describe_calibration(found), err=True)
         result = evaluate_job(job, chosen, out, tta=tta, overwrite=overwrite, progress=progress)
     typer.echo(score_table(result.scores))
     typer.echo(str(result.out))

@@ -200,8 +200,10 @@ class EncoderUNetConfig(Section):
     """The way down: efficientnet_lite0, efficientnet_lite1 or efficientnet_lite2."""
     weights: Literal["imagenet", "random"] = "imagenet"
     """What training starts the encoder from."""
-    decoder_widths: tuple[Positive, Positive, Positive, Positive] = (128, 64, 48, 32)
-    """Channels on the way up, at 1/16, 1/8, 1/4 and 1/2 of the input's resolution."""
+    decoder_widths: Annotated[tuple[Positive, ...], Field(min_length=1, max_length=4)] = (128, 64, 48, 32)
+    """Channels on the way up, the last at 1/2 of the input's resolution; with fewer than four the encoder's
+    deepest levels are left out.
+    """
     dropout_rate: Share = 0.0
     """Channel dropout before the head."""
 
@@ -317,6 +319,9 @@ class TrainConfig(Section):
     """Draw the prediction of the whole image."""
     epoch_pictures_tiled: bool = False
     """Draw the tiled prediction."""
+    calibrate: bool | None = None
+    """Fit temperature and threshold on validation at the end; left out: yes, but for the reference's
+    configs."""
 
     @model_validator(mode="after")
     def _rates(self) -> TrainConfig:

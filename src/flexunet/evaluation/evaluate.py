@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,21 +13,17 @@ from numpy.typing import NDArray
 
 from ..classes import IGNORE_INDEX
 from ..config.schema import Config, DataConfig, EvaluateConfig
-from ..data import PlainSampler, Store, open_store
-from ..errors import DataError, OutputExistsError
+from ..data import PlainSampler, Store
+from ..errors import OutputExistsError
 from ..metrics import ConfusionMatrix
 from ..modelfile import ModelRecord
 from ..prediction import Prediction, Predictor
-from ..prediction.pictures import check_fit
 from ..raster import Grid, Picture
+from .opening import Progress, Split, open_split
 from .reference import DEFAULT_LOSS, DEFAULT_METRIC, ReferenceNumbers, loss_name, metric_name
 from .report import finished, write_report
 from .scores import DEFINITIONS, ImageScores, all_scores, total
 from .showcase import Showcase, Showcases
-
-Split = Literal["train", "valid", "test"]
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, the images done and their number."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +84,7 @@ def evaluate(
         raise OutputExistsError(f"{out} holds an evaluation already. Use --overwrite, or another folder.")
     predictor = model if isinstance(model, Predictor) else Predictor.from_file(Path(model))
     tell: Progress = progress or (lambda stage, done, images: None)
-    store = _open(predictor.record, data, split, tell)
+    store = open_split(predictor.record, data, split, tell)
     showcases = Showcases(Showcase(settings.gallery), Showcase(settings.gallery))
     numbers = ReferenceNumbers(
         predictor.network_probabilities,
@@ -125,23 +120,6 @@ def evaluate(
     if out is not None:
         write_report(out, scores, images, confusion, classes, showcases)
     return Evaluation(scores, tuple(images), confusion, out)
-
-
-def _open(record: ModelRecord, data: DataConfig, split: Split, tell: Progress) -> Store:
-    """The split, decoded as the model's own input was."""
-    ours, theirs = record.classes, data.class_table()
-    if len(ours) != len(theirs):
-        raise DataError(
-            f"the model knows {len(ours)} classes ({', '.join(ours.names)}), the data have {len(theirs)} "
-            f"({', '.join(theirs.names)}). Give data.classes as in training."
-        )
-    seen = ("bands", "channels", "nodata", "alpha", "exif_orientation")
-    data = data.model_copy(update={name: getattr(record.data, name) for name in seen})
-    store = open_store(
-        data, split, full_size=True, progress=lambda done, images: tell("decoding", done, images)
-    )
-    check_fit(store.image(0), record, "the data")
-    return store
 
 
 def _score_image(

@@ -13,7 +13,8 @@ from ..errors import ConfigError, DataError
 from ..files import write_text
 from ..modelfile import MODEL_SUFFIXES, ModelRecord, is_model_file, read_record
 from ..prediction.locate import CONFIGS_OF_RUNS, config_of_run, model_of_config, model_of_run
-from .evaluate import Evaluation, Progress, Split, evaluate
+from .evaluate import Evaluation, evaluate
+from .opening import Progress, Split
 from .reference import DEFAULT_LOSS, DEFAULT_METRIC, loss_name, metric_name
 from .report import reference_csv
 
@@ -104,7 +105,9 @@ def _data_of(record: ModelRecord) -> DataConfig:
         ClassConfig(name=name, colour=colour)
         for name, colour in zip(record.classes.names, record.classes.colours, strict=True)
     )
-    kept = {name: getattr(record.data, name) for name in type(record.data).model_fields}
+    kept = {
+        name: getattr(record.data, name) for name in DataConfig.model_fields if hasattr(record.data, name)
+    }
     return DataConfig(classes=classes, **kept)
 
 

@@ -110,19 +110,23 @@ class ProbabilityHistogram:
     """Pixels by the predicted probability of something and by its truth; of fixed size (120 kB)."""
 
     def __init__(self) -> None:
-        self._pixels = np.zeros((2, FINE_BINS), np.int64)  # false, true
+        self._pixels = np.zeros((2, FINE_BINS))  # false, true
         self._said = np.zeros(FINE_BINS)
 
-    def add(self, probability: NDArray[np.float32], is_true: NDArray[np.bool_]) -> None:
-        """Count probabilities (N,) in 0 to 1 with their truths (N,)."""
+    def add(
+        self, probability: NDArray[np.float32], is_true: NDArray[np.bool_], weight: float | Floats = 1.0
+    ) -> None:
+        """Count probabilities (N,) with their truths (N,); `weight`: how many pixels each stands for."""
         bins = np.minimum((probability * np.float32(FINE_BINS)).astype(np.int64), FINE_BINS - 1)
-        self._pixels += np.bincount(bins + FINE_BINS * is_true, minlength=2 * FINE_BINS).reshape(2, FINE_BINS)
-        self._said += np.bincount(bins, weights=probability, minlength=FINE_BINS)
+        weights = np.broadcast_to(np.asarray(weight, np.float64), bins.shape)
+        cells = np.bincount(bins + FINE_BINS * is_true, weights, 2 * FINE_BINS)
+        self._pixels += cells.reshape(2, FINE_BINS)
+        self._said += np.bincount(bins, weights * probability, FINE_BINS)
 
     @property
     def pixels(self) -> int:
         """Pixels counted."""
-        return int(self._pixels.sum())
+        return round(float(self._pixels.sum()))
 
     @property
     def true_share(self) -> float:
@@ -133,7 +137,7 @@ class ProbabilityHistogram:
         """The diagram in `bins` bins of one width; `bins` divides `FINE_BINS`."""
         if FINE_BINS % bins:
             raise ValueError(f"{bins} does not divide {FINE_BINS}")
-        pixels = self._pixels.reshape(2, bins, -1).sum(2).astype(np.float64)
+        pixels = self._pixels.reshape(2, bins, -1).sum(2)
         counts, said = pixels.sum(0), self._said.reshape(bins, -1).sum(1)
         filled = np.where(counts > 0, counts, np.nan)
         return Reliability(counts, said / filled, pixels[1] / filled)
@@ -147,12 +151,12 @@ class ProbabilityHistogram:
 
 @dataclass(frozen=True)
 class ThresholdCurve:
-    """Pixel counts int64 (T,) over thresholds (T,) that rise from 0."""
+    """Pixel counts (T,) over thresholds (T,) that rise from 0."""
 
     thresholds: Floats
-    hits: NDArray[np.int64]
-    false_alarms: NDArray[np.int64]
-    misses: NDArray[np.int64]
+    hits: Floats
+    false_alarms: Floats
+    misses: Floats
 
     @property
     def precision(self) -> Floats:
@@ -189,5 +193,5 @@ class ThresholdCurve:
         return float(self.thresholds[good[np.argmin(np.abs(self.thresholds[good] - 0.5))]])
 
 
-def _share(part: NDArray[np.int64], whole: NDArray[np.int64]) -> Floats:
+def _share(part: Floats, whole: Floats) -> Floats:
     return np.asarray(np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0))

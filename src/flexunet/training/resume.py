@@ -16,6 +16,7 @@ MAY_DIFFER = {
         "devices", "num_nodes", "accelerator", "threads", "num_workers", "checkpoint_minutes", "compile",
         "channels_last", "patience",
         "epoch_pictures", "epoch_pictures_images", "epoch_pictures_whole", "epoch_pictures_tiled",
+        "calibrate",
     },
     "data": {"cache_dir"},
 }  # fmt: skip

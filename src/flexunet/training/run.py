@@ -17,6 +17,7 @@ from ..bands import Bands
 from ..config import Config, DataConfig
 from ..data import Loader, PlainSampler, Store, band_statistics, open_store
 from ..errors import DataError, FlexunetError
+from ..evaluation.fitting import calibrate_model, describe_calibration
 from ..modelfile import InputRecord, ModelRecord
 from ..nets import initial_network
 from .folder import RunFolder, check_folder
@@ -209,8 +210,29 @@ def run_process(fabric: Fabric, job: Job) -> RunResult:
             first_process(fabric, partial(outputs.draw, progress.rows))
             raise
         first_process(fabric, partial(outputs.draw, progress.rows))
+    if validation is not None and wants_calibration(config):
+        first_process(fabric, partial(calibrate_result, folder.model, config, fabric.device, reporter))
     scores = _best_row(progress)
     return RunResult(folder.dir, folder.model, scores, tuple(progress.rows))
+
+
+def wants_calibration(config: Config) -> bool:
+    """Whether temperature and threshold are fitted at the end; a model of a reference config is left as it
+    is unless asked for.
+    """
+    if config.train.calibrate is not None:
+        return config.train.calibrate
+    return config.output.layout == "native"
+
+
+def calibrate_result(model: Path, config: Config, device: torch.device, reporter: Reporter) -> None:
+    """Fit the best model's calibration on the validation split and put it into the file."""
+    try:
+        found = calibrate_model(model, config.data, device=str(device))
+    except DataError as error:
+        reporter.warn(f"not calibrated: {error}")
+        return
+    reporter.line(describe_calibration(found))
 
 
 def open_stores(data: DataConfig) -> tuple[Store, Store | None]:
