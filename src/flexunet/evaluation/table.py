@@ -11,18 +11,18 @@ def score_table(scores: dict[str, Any]) -> str:
     """The scores of `Evaluation.scores` for a terminal."""
     rows = [["class", "IoU", "F1", "precision", "recall", "true pixels"]]
     rows += [
-        [row["name"], *map(_three, _measures(row)), f"{row['truth_pixels']:,}"] for row in scores["classes"]
+        [row["name"], *map(three, _measures(row)), f"{row['truth_pixels']:,}"] for row in scores["classes"]
     ]
-    rows.append(["mean foreground", *map(_three, _measures(scores["foreground"])), ""])
+    rows.append(["mean foreground", *map(three, _measures(scores["foreground"])), ""])
     lines = [f"{scores['split']}: {scores['images']} images, {scores['pixels']:,} pixels counted", ""]
-    lines += _aligned(rows)
-    lines += ["", f"pixel accuracy {_three(scores['pixel_accuracy'])}"]
+    lines += aligned(rows)
+    lines += ["", f"pixel accuracy {three(scores['pixel_accuracy'])}"]
     empty, full = scores["without_foreground"], scores["with_foreground"]
     if empty["images"]:
         lines.append(
-            f"{full['images']} images with foreground: mean IoU {_three(full['foreground']['iou'])}; "
+            f"{full['images']} images with foreground: mean IoU {three(full['foreground']['iou'])}; "
             f"{empty['images']} without: false alarm in {empty['images_with_false_alarm']}, "
-            f"on {_percent(empty['false_alarm_share'])} of their pixels"
+            f"on {percent(empty['false_alarm_share'])} of their pixels"
         )
     in_tiles = scores["prediction"]["images_in_tiles"]
     if in_tiles:
@@ -42,7 +42,8 @@ def _measures(row: dict[str, Any]) -> list[float | None]:
     return [row[measure] for measure in MEASURES]
 
 
-def _aligned(rows: list[list[str]]) -> list[str]:
+def aligned(rows: list[list[str]]) -> list[str]:
+    """Lines of columns: the first to the left, the others to the right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  ".join(
@@ -55,7 +56,8 @@ def _aligned(rows: list[list[str]]) -> list[str]:
     ]
 
 
-def _three(value: float | None) -> str:
+def three(value: float | None) -> str:
+    """Three decimals; a dash for what cannot be measured."""
     return "-" if value is None else f"{value:.3f}"
 
 
@@ -63,5 +65,6 @@ def _four(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
-def _percent(value: float | None) -> str:
+def percent(value: float | None) -> str:
+    """A share as `12.34 %`."""
     return "-" if value is None else f"{100 * value:.2f} %"

@@ -6,13 +6,14 @@ from .gallery import Card, gallery
 from .html_map import write_html_map
 from .network_drawing import draw_network
 from .pictures import display_rgb, outline, overlay
-from .scene_pictures import draw_scene_overlay, draw_with_legend, scene_picture
+from .scene_pictures import draw_error_map, draw_scene_overlay, draw_with_legend, scene_picture
 
 __all__ = [
     "Card",
     "display_rgb",
     "draw_confusion",
     "draw_curves",
+    "draw_error_map",
     "draw_network",
     "draw_scene_overlay",
     "draw_with_legend",

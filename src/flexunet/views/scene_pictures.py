@@ -108,6 +108,42 @@ def draw_scene_overlay(
     draw_with_legend(drawn, legend, out, ground=(picture.grid, picture.shape), title=title)
 
 
+def draw_error_map(
+    error_map: Path,
+    out: Path,
+    meanings: Sequence[tuple[str, tuple[int, int, int]]],
+    *,
+    scene: Path | None = None,
+    edge_px: int = LONGEST_EDGE_PX,
+    title: str | None = None,
+) -> None:
+    """Draw a map of errors: each value in its colour over the grey scene, with shares in the legend.
+
+    `meanings` are name and colour of each value; the first is what is right and empty, and left as it is.
+    Memory: the reduced pictures. Raises RasterError for a file that cannot be read.
+    """
+    errors = read_reduced(error_map, edge_px, labels=True)
+    codes = np.where(errors.valid, errors.pixels[0], IGNORE_INDEX).astype(np.uint8)
+    drawn: RGB = np.full((*codes.shape, 3), 255, np.uint8)
+    if scene is not None:
+        grey = cv2.cvtColor(scene_picture(scene, edge_px).rgb, cv2.COLOR_RGB2GRAY)
+        size = (codes.shape[1], codes.shape[0])
+        drawn[:] = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)[..., None]
+    strength = np.float32(0.6 if scene is not None else 1.0)
+    for code, (_, colour) in enumerate(meanings[1:], 1):
+        place = codes == code
+        drawn[place] = (drawn[place] * (1 - strength) + np.asarray(colour, np.float32) * strength).round()
+    drawn[codes == IGNORE_INDEX] //= 3
+    counts = np.bincount(codes[codes != IGNORE_INDEX].ravel(), minlength=len(meanings))
+    total = max(int(counts.sum()), 1)
+    legend = [
+        (colour, f"{name}  {percent(int(counts[code]) / total)}")
+        for code, (name, colour) in enumerate(meanings)
+        if code and (code < 4 or counts[code])
+    ]
+    draw_with_legend(drawn, legend, out, ground=(errors.grid, errors.shape), title=title)
+
+
 def class_shares(labels: NDArray[np.uint8], classes: Classes) -> list[float | None]:
     """Share of each class among the labels that are one; None where there are none."""
     counts = np.bincount(labels.ravel(), minlength=256)[: len(classes)]
