@@ -226,6 +226,17 @@ def _up_to_32(length: int) -> int:
 # -------------------------------------------------------------------------------- classes
 
 
+def mask_settings(masks: Iterable[Path], *, landslides: bool = False) -> tuple[DataConfig, tuple[str, ...]]:
+    """The settings that decode these mask files (classes, encoding, value to ignore), and what was found.
+
+    Raises:
+        DataError: none of them can be read.
+    """
+    notes: list[str] = []
+    changes = _class_settings(find_classes(masks), landslides, notes)
+    return DataConfig.model_validate(changes), tuple(notes)
+
+
 def _class_settings(findings: MaskFindings, landslides: bool, notes: list[str]) -> dict[str, Any]:
     """`data.classes` and how the masks say them."""
     notes += findings.notes

@@ -1,5 +1,6 @@
 """Raw material to a dataset folder: pairs, groups, an honest split, a manifest."""
 
-from .dataset import Prepared, prepare
+from .dataset import Prepared, prepare, read_manifest_options
+from .options import LAYOUTS, Options
 
-__all__ = ["Prepared", "prepare"]
+__all__ = ["LAYOUTS", "Options", "Prepared", "prepare", "read_manifest_options"]

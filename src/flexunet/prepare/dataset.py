@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
-import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -17,17 +14,22 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..errors import DataError, OutputExistsError, Problem
-from .groups import match_groups, overlap_groups, read_groups
-from .layouts import Item, read_layout
-from .pixels import encode_png, enlarged_size, read_pixels
-from .split import SPLITS, Split, split_groups
+from ..errors import DataError, Problem
+from .describing import write_data_configs
+from .items import Source
+from .layouts import read_layout
+from .measuring import Part, measure, with_classes
+from .merging import merge_labels
+from .offline import read_variants
+from .options import Options, read_options
+from .parallel import Progress, all_cores, in_parallel
+from .planning import Plan, make_plan
+from .resuming import MANIFEST, Journal, check_destination, growing_folder
+from .split import SPLITS
+from .writing import Writer
 
-MANIFEST = "manifest.json"
 MANIFEST_FORMAT = "flexunet dataset"
-
-Progress = Callable[[str, int, int], None]
-"""Told (what is being done, items done, items in all)."""
+MANIFEST_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -35,231 +37,245 @@ class Prepared:
     """What `prepare` has written."""
 
     dir: Path
-    counts: dict[Split, dict[str, int]]
-    """Items by split and kind (`images`, `negatives`)."""
+    counts: dict[str, dict[str, int]]
+    """Pictures by split (or fold) and kind: `images`, `negatives`, `augmented`."""
     group_count: int
-    """Groups of two items and more."""
+    """Groups of two pictures and more."""
     grouped_count: int
-    """Items in them."""
+    """Pictures in them."""
     notes: tuple[str, ...]
 
 
 def prepare(
     src: Path,
     dst: Path,
+    options: Options | None = None,
     *,
-    shares: tuple[float, float, float] = (0.70, 0.15, 0.15),
-    seed: int = 137,
-    min_side: int | None = None,
-    groups: Path | None = None,
-    group_pattern: str | None = None,
-    overlaps: bool = True,
     overwrite: bool = False,
+    workers: int | None = None,
     progress: Progress | None = None,
+    **choices: Any,
 ) -> Prepared:
-    """Pair, group and split a raw dataset, and write it to `dst`.
+    """Turn raw material into a dataset folder: read, group, split, write.
 
-    Items of one group never part. Groups come from a CSV file (`groups`: id,group), from a regular expression
-    on ids (`group_pattern`), or, when neither is given and `overlaps` is on, from pictures that share ground
-    pixel for pixel. `min_side` enlarges pictures whose shorter edge is below it (images linearly, masks by
-    nearest pixel); all others are copied byte for byte. Same input, options and versions give the same bytes.
+    `choices` are fields of `Options` in place of an `Options`. Pictures of one group never part; only `train`
+    (or the folds) is augmented, after the split. Same input, options and versions give the same bytes,
+    whatever the number of workers (left out: all cores); a killed run goes on where it was when the same
+    call is made again. Memory: a few pictures (or tiles) a worker, and merged masks.
 
     Raises:
-        DataError: a layout, pair, picture or groups file that cannot be used; everything found is named.
+        DataError: options, layout, pairs, pictures or groups that cannot be used; everything found is named.
         OutputExistsError: `dst` is there, and `overwrite` is off or it was not made by prepare.
     """
+    problems: list[Problem] = []
+    if options is None:
+        options, problems = read_options(choices)
     src, dst = src.resolve(), dst.resolve()
-    _check_options(src, dst, shares, min_side, groups, group_pattern)
-    _check_destination(dst, overwrite)
-    items = read_layout(src)
-    sizes = _measure(items, progress)
-    origin, group_of, notes = _group(items, groups, group_pattern, overlaps, progress)
-    split_of = split_groups(group_of, {item.id: item.stratum for item in items}, shares, seed)
-    options = {
-        "layout": "bijie",
-        "shares": [share / sum(shares) for share in shares],
-        "seed": seed,
-        "min_side": min_side,
-        "groups": origin,
-    }
-    with _whole_folder(dst, overwrite) as folder:
-        entries = []
-        for done, item in enumerate(items, start=1):
-            size = sizes[item.id]
-            size_hw = size if min_side is None else enlarged_size(size, min_side)
-            files = _write_item(item, src, folder, split_of[item.id], size, size_hw)
-            entries.append({"id": item.id, "split": split_of[item.id], "group": group_of[item.id], **files})
-            _tell(progress, "writing", done, len(items))
-        _write_manifest(folder / MANIFEST, options, entries)
+    problems += _misplaced(src, dst, options)
+    if problems:
+        raise DataError("This cannot be prepared:", problems)
+    check_destination(dst, overwrite=overwrite)
+    variants = read_variants(options.augment)
+    source, class_notes = with_classes(read_layout(src, options), options)
+    _check_ids(source)
+    workers = workers or all_cores()
+    parts, missing_notes = measure(source, options, workers, progress)
+    plan = make_plan(source, parts, options, progress)
+    merged, merge_notes = _merged(source, plan, options)
+    writer = Writer(source, plan, options, variants, merged, _numbers(plan, options))
+    with growing_folder(dst, _fingerprint(source, plan, options), overwrite=overwrite) as folder:
+        journal = Journal(folder)
 
-    members = Counter(group_of.values())
+        def work(part: Part) -> list[dict[str, Any]]:
+            if part.id not in journal.done:
+                journal.add(part.id, writer.write(part, folder))
+            return journal.done[part.id]
+
+        entries = [
+            entry for made in in_parallel(work, plan.parts, workers, "writing", progress) for entry in made
+        ]
+        counts = _counts(plan, entries)
+        _write_manifest(folder / MANIFEST, source, plan, options, entries, counts, writer.mask_style)
+        if plan.folds or writer.mask_style != "keep":
+            write_data_configs(folder, source, plan, counts, ignored=writer.mask_style != "keep")
+        journal.close()
+
+    members = Counter(plan.groups[part.id] for part in plan.parts)
     shared = [count for count in members.values() if count > 1]
-    counts = {
-        split: Counter(item.stratum for item in items if split_of[item.id] == split) for split in SPLITS
-    }
-    return Prepared(
-        dst, {split: dict(count) for split, count in counts.items()}, len(shared), sum(shared), notes
+    left = Counter(plan.left_out.values())
+    notes = (
+        *source.notes,
+        *class_notes,
+        *missing_notes,
+        *plan.notes,
+        *merge_notes,
+        *(f"{count} left out: {why}" for why, count in sorted(left.items())),
+    )
+    return Prepared(dst, counts, len(shared), sum(shared), notes)
+
+
+def read_manifest_options(path: Path) -> Options:
+    """The options that a dataset was made with, from its manifest.
+
+    Raises:
+        DataError: no manifest of prepare.
+    """
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as a manifest: {error}") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != MANIFEST_FORMAT:
+        raise DataError(f"{path}: is not the manifest of a dataset that prepare made.")
+    options, problems = read_options(manifest.get("options", {}))
+    if problems:
+        raise DataError(f"{path}: holds options that this version does not know:", problems)
+    return options
+
+
+# ----------------------------------------------------------------------------------- before writing
+
+
+def _misplaced(src: Path, dst: Path, options: Options) -> list[Problem]:
+    """Files that are not there, folders that overlap."""
+    problems = []
+    for name in ("groups", "splits", "vector", "aoi"):
+        path: Path | None = getattr(options, name)
+        if path is not None and not path.exists():
+            problems.append(Problem("there is no such file.", path, where=f"--{name}"))
+    for text in options.companions:
+        place = text.partition("=")[2]
+        if place != "own" and not Path(place).exists():
+            problems.append(Problem("there is no such file or folder.", Path(place), where="--companion"))
+    if src == dst or src in dst.parents or dst in src.parents:
+        problems.append(Problem(f"source {src} and destination overlap.", dst, cure="Choose another folder."))
+    return problems
+
+
+def _check_ids(source: Source) -> None:
+    """Two items of one id (in any case) would be one file."""
+    count = Counter(item.id.casefold() for item in source.items)
+    problems = [
+        Problem(f"the name {item.id!r} is not unique.", item.image.files[0])
+        for item in source.items
+        if count[item.id.casefold()] > 1
+    ]
+    if problems:
+        raise DataError("Pictures need names of their own:", problems)
+
+
+def _numbers(plan: Plan, options: Options) -> dict[str, str]:
+    """The file name of every part: its id, or the reference's numbers from 10001."""
+    if not options.numbered:
+        return {part.id: part.id for part in plan.parts}
+    return {part.id: str(10000 + number) for number, part in enumerate(plan.parts, start=1)}
+
+
+def _merged(
+    source: Source, plan: Plan, options: Options
+) -> tuple[dict[str, tuple[np.ndarray, int]], tuple[str, ...]]:
+    """Labels that merging changed, by item id, with the number of changed pixels; a note."""
+    if options.merge_overlaps is None or not plan.overlaps:
+        return {}, ()
+    places = sorted({place for pair in plan.overlaps for place in (pair.first, pair.second)})
+    parts = {part.item.id: part for part in plan.parts}
+    here = [place for place in places if source.items[place].id in parts]
+    labels = {}
+    for place in here:
+        item = source.items[place]
+        part = parts[item.id]
+        labels[place] = (
+            np.zeros(part.source_hw, np.uint8)
+            if item.mask is None
+            else item.mask.labels(part.source_hw, part.grid)
+        )
+    pairs = [pair for pair in plan.overlaps if pair.first in labels and pair.second in labels]
+    merged = {}
+    for place, after in merge_labels(labels, pairs, options.merge_overlaps).items():
+        changed = int((after != labels[place]).sum())
+        if changed:
+            merged[source.items[place].id] = (after, changed)
+    note = (
+        f"{len(merged)} masks on shared ground were changed ({options.merge_overlaps}); the originals are in "
+        "masks_original."
+    )
+    return merged, (note,)
+
+
+def _fingerprint(source: Source, plan: Plan, options: Options) -> str:
+    """Changes with anything that could change the bytes written."""
+    files = sorted({path for part in plan.parts for path in _files(part)})
+    stats = [
+        (path.as_posix(), path.stat().st_size, path.stat().st_mtime_ns) for path in files if path.exists()
+    ]
+    state = [
+        options.recorded(),
+        _versions(),
+        [source.layout, source.root.as_posix()],
+        stats,
+        sorted(plan.splits.items()),
+    ]
+    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
+
+
+def _files(part: Part) -> tuple[Path, ...]:
+    mask = part.item.mask
+    return (
+        *part.item.image.files,
+        *(mask.files if mask is not None else ()),
+        *(p for _, p in part.item.companions),
     )
 
 
-def _tell(progress: Progress | None, stage: str, done: int, total: int) -> None:
-    if progress is not None:
-        progress(stage, done, total)
+# ----------------------------------------------------------------------------------------- after it
 
 
-# --------------------------------------------------------------------------------------------- before writing
+def _counts(plan: Plan, entries: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+    counts = {}
+    for split in (*plan.folds, "test") if plan.folds else SPLITS:
+        kinds = Counter(_kind(entry) for entry in entries if entry["split"] == split)
+        if kinds or not plan.folds:
+            counts[split] = dict(kinds)
+    return counts
 
 
-def _check_options(
-    src: Path,
-    dst: Path,
-    shares: Sequence[float],
-    min_side: int | None,
-    groups: Path | None,
-    group_pattern: str | None,
+def _kind(entry: Mapping[str, Any]) -> str:
+    return "augmented" if "parent" in entry else "negatives" if entry["negative"] else "images"
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "flexunet": version("flexunet"),
+        "numpy": np.__version__,
+        "opencv": cv2.__version__,
+        "rasterio": version("rasterio"),
+    }
+
+
+def _write_manifest(
+    path: Path,
+    source: Source,
+    plan: Plan,
+    options: Options,
+    entries: Sequence[Mapping[str, Any]],
+    counts: Mapping[str, Mapping[str, int]],
+    mask_style: str,
 ) -> None:
-    problems = []
-    if len(shares) != 3 or not all(0 <= share < np.inf for share in shares) or not shares[0] > 0:
-        problems.append(
-            Problem(
-                f"three shares, none negative and train's above 0, are expected, not {shares}.",
-                where="shares",
-            )
-        )
-    if min_side is not None and min_side < 1:
-        problems.append(Problem(f"1 pixel or more is expected, not {min_side}.", where="min_side"))
-    if groups is not None and group_pattern is not None:
-        problems.append(Problem("give a groups file or a group pattern, not both.", where="groups"))
-    if groups is not None and not groups.is_file():
-        problems.append(Problem("there is no such file.", groups))
-    if src == dst or src in dst.parents or dst in src.parents:
-        problems.append(Problem(f"source {src} and destination overlap.", dst, cure="Choose another folder."))
-    if problems:
-        raise DataError("This cannot be prepared:", problems)
-
-
-def _check_destination(dst: Path, overwrite: bool) -> None:
-    if not dst.exists() or (dst.is_dir() and not any(dst.iterdir())):
-        return
-    if not overwrite:
-        raise OutputExistsError(
-            f"{dst} is already there. Choose another folder, or allow it with --overwrite."
-        )
-    if not (dst / MANIFEST).is_file():
-        raise OutputExistsError(
-            f"{dst} was not made by prepare (it holds no {MANIFEST}): left alone. Choose another folder."
-        )
-
-
-def _measure(items: Sequence[Item], progress: Progress | None) -> dict[str, tuple[int, int]]:
-    """Height and width of every item; all is decoded, so that damage shows before anything is written."""
-    sizes: dict[str, tuple[int, int]] = {}
-    problems: list[Problem] = []
-    for done, item in enumerate(items, start=1):
-        try:
-            height, width = read_pixels(item.image).shape[:2]
-            sizes[item.id] = height, width
-            if item.mask is not None:
-                mask_hw = read_pixels(item.mask).shape[:2]
-                if mask_hw != (height, width):
-                    problems.append(
-                        Problem(
-                            f"{mask_hw[1]}x{mask_hw[0]} pixels, but its image has {width}x{height}.",
-                            item.mask,
-                        )
-                    )
-        except (DataError, OSError) as error:
-            problems.append(Problem(str(error)))
-        _tell(progress, "checking", done, len(items))
-    if problems:
-        raise DataError("Some pictures cannot be used as they are:", problems)
-    return sizes
-
-
-def _group(
-    items: Sequence[Item],
-    groups: Path | None,
-    pattern: str | None,
-    overlaps: bool,
-    progress: Progress | None,
-) -> tuple[str, dict[str, str], tuple[str, ...]]:
-    """Where the groups come from, the group of every item, and what to say about it."""
-    if groups is not None:
-        return "file", read_groups(groups, items), ()
-    if pattern is not None:
-        return f"pattern {pattern}", match_groups(pattern, items), ()
-    if not overlaps:
-        return "none", {item.id: item.id for item in items}, ()
-    found, pairs = overlap_groups(items, lambda done, total: _tell(progress, "comparing", done, total))
-    note = f"{pairs} pairs of pictures share ground pixel for pixel; such pictures stay in one split."
-    return "overlaps", found, (note,) if pairs else ()
-
-
-# ---------------------------------------------------------------------------------------------------- writing
-
-
-@contextmanager
-def _whole_folder(dst: Path, overwrite: bool) -> Iterator[Path]:
-    """A folder beside `dst` to fill; it takes the place of `dst` when the block ends well, else it goes."""
-    dst.parent.mkdir(parents=True, exist_ok=True)
-    beside = dst.with_name(f".{dst.name}.{secrets.token_hex(4)}.part")
-    beside.mkdir()
-    try:
-        yield beside
-        _check_destination(dst, overwrite)
-        if dst.exists():
-            old = dst.with_name(f".{dst.name}.{secrets.token_hex(4)}.old")
-            dst.rename(old)
-            beside.rename(dst)
-            shutil.rmtree(old)
-        else:
-            beside.rename(dst)
-    except OSError as error:  # a full disk, say: the user knows `dst`, not the folder beside it
-        if error.errno is not None and str(error.filename or beside).startswith(str(beside)):
-            error.filename = str(dst)
-        raise
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-
-
-def _write_item(
-    item: Item, src: Path, folder: Path, split: Split, size: tuple[int, int], size_hw: tuple[int, int]
-) -> dict[str, Any]:
-    """Writes the image and its mask; returns the manifest's words about them."""
-    entry: dict[str, Any] = {"height": size_hw[0], "width": size_hw[1], "negative": item.mask is None}
-    kinds = [("image", item.image, item.stratum)]
-    if item.mask is not None:
-        kinds.append(("mask", item.mask, "masks"))
-    for kind, source, subfolder in kinds:
-        content = source.read_bytes()
-        suffix = source.suffix.lower()
-        written = content
-        if size != size_hw:
-            written = encode_png(read_pixels(source), size_hw, nearest=kind == "mask")
-            suffix = ".png"
-        target = folder / split / subfolder / f"{item.id}{suffix}"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(written)
-        entry[kind] = {
-            "file": target.relative_to(folder).as_posix(),
-            "source": source.relative_to(src).as_posix(),
-            "source_sha256": hashlib.sha256(content).hexdigest(),
-        }
-    return entry
-
-
-def _write_manifest(path: Path, options: dict[str, Any], entries: list[dict[str, Any]]) -> None:
+    first = plan.parts[0]
     manifest = {
         "format": MANIFEST_FORMAT,
-        "version": 1,
-        "options": options,
-        "versions": {"flexunet": version("flexunet"), "numpy": np.__version__, "opencv": cv2.__version__},
-        "counts": {
-            split: dict(
-                Counter("negatives" if e["negative"] else "images" for e in entries if e["split"] == split)
-            )
-            for split in SPLITS
-        },
+        "version": MANIFEST_VERSION,
+        "options": {**options.recorded(), "layout": source.layout},
+        "groups_from": plan.origin,
+        "versions": _versions(),
+        "classes": list(source.class_names or ()),
+        "colours": [list(colour) for colour in source.class_colours],
+        "masks": {"keep": "as their source", "index": "class indices, 255 = ignore", "colours": "colours"}[
+            mask_style
+        ],
+        "bands": list(first.bands),
+        "counts": counts,
+        "left_out": dict(sorted(plan.left_out.items())),
+        "notes": [*source.notes, *plan.notes],
         "items": entries,
     }
     path.write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")

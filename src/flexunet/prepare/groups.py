@@ -4,51 +4,54 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, overload
 
-from ..check import find_overlaps
+from ..check import Overlaps, find_overlaps, join_groups
 from ..errors import DataError, Problem
-from .layouts import Item
-from .pixels import Decoded
+from .items import Item
+from .pixels import picture_for_matching
+
+Assigned = dict[str, str]
 
 
-def read_groups(path: Path, items: Sequence[Item]) -> dict[str, str]:
-    """The group of every item from a CSV with the columns `id` and `group`; items it leaves out stand alone.
+def read_table(path: Path, items: Sequence[Item], column: str) -> Assigned:
+    """A column of a CSV with the columns `id` and `column`, by item id; items it leaves out are not in it.
 
     Raises:
         DataError: not such a file, an id twice, or ids that no item has.
     """
     known = {item.id for item in items}
-    groups: dict[str, str] = {}
+    values: Assigned = {}
     problems: list[Problem] = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as handle:
             reader = csv.DictReader(handle)
-            if not {"id", "group"} <= set(reader.fieldnames or ()):
+            if not {"id", column} <= set(reader.fieldnames or ()):
                 columns = ", ".join(reader.fieldnames or ()) or "none"
-                raise DataError(f"{path}: a groups file has the columns id and group; found: {columns}.")
+                raise DataError(f"{path}: the table needs the columns id and {column}; found: {columns}.")
             for row in reader:
                 name = (row["id"] or "").strip()
                 if name not in known:
                     problems.append(Problem(f"no picture has the id {name!r}.", path, reader.line_num))
-                elif name in groups:
+                elif name in values:
                     problems.append(Problem(f"the id {name!r} stands twice.", path, reader.line_num))
                 else:
-                    groups[name] = (row["group"] or "").strip() or name
+                    values[name] = (row[column] or "").strip() or name
+    except OSError as error:
+        raise DataError(f"{path}: cannot be opened: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not a text file in UTF-8.") from error
     if problems:
-        raise DataError(
-            "The groups file does not fit the pictures (ids are file names without suffix):", problems
-        )
-    return {item.id: groups.get(item.id, item.id) for item in items}
+        raise DataError("The file does not fit the pictures (ids are file names without suffix):", problems)
+    return values
 
 
-def match_groups(pattern: str, items: Sequence[Item]) -> dict[str, str]:
-    """The group of every item by a regular expression on its id: what its groups match, or all it matches.
+def match_pattern(pattern: str, items: Sequence[Item], option: str) -> Assigned:
+    """What a regular expression finds in each id: what its groups match, or all that it matches.
 
-    Example: `^[a-z]+` puts df003 and df017 into the group "df". Items that do not match stand alone.
+    Example: `^[a-z]+` finds "df" in df003 and df017. Items that do not match are not in the result.
 
     Raises:
         DataError: not a regular expression, or one that matches no id.
@@ -56,25 +59,48 @@ def match_groups(pattern: str, items: Sequence[Item]) -> dict[str, str]:
     try:
         expression = re.compile(pattern)
     except re.error as error:
-        raise DataError(f"--group-pattern {pattern!r} is not a regular expression: {error}.") from error
-    found: dict[str, str] = {}
+        raise DataError(f"{option} {pattern!r} is not a regular expression: {error}.") from error
+    found: Assigned = {}
     for item in items:
         match = expression.search(item.id)
         if match is not None:
             parts = [part for part in match.groups() if part is not None]
             found[item.id] = "|".join(parts) if parts else match.group()
     if not found:
-        raise DataError(f"--group-pattern {pattern!r} matches no id; the first one is {items[0].id!r}.")
-    return {item.id: found.get(item.id, item.id) for item in items}
+        raise DataError(f"{option} {pattern!r} matches no id; the first one is {items[0].id!r}.")
+    return found
 
 
-def overlap_groups(
-    items: Sequence[Item], progress: Callable[[int, int], None] | None = None
-) -> tuple[dict[str, str], int]:
-    """Groups of items that share ground pixel for pixel, and the number of overlapping pairs.
+def alone(items: Sequence[Item], groups: Mapping[str, str]) -> Assigned:
+    """The group of every item; those without one are groups of their own."""
+    return {item.id: groups.get(item.id, item.id) for item in items}
 
-    A group is named by its first item.
-    """
-    overlaps = find_overlaps(Decoded([item.image for item in items]), progress=progress)
-    groups = {item.id: items[first].id for item, first in zip(items, overlaps.groups, strict=True)}
-    return groups, len(overlaps.pairs)
+
+class _Pictures(Sequence[Any]):
+    """Pictures that are decoded each time one is asked for, so that memory stays bounded."""
+
+    def __init__(self, items: Sequence[Item]) -> None:
+        self._items = tuple(items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> _Pictures: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return _Pictures(self._items[index])
+        return picture_for_matching(self._items[index])
+
+
+def find_shared_ground(items: Sequence[Item], progress: Callable[[int, int], None] | None = None) -> Overlaps:
+    """The pairs of pictures that share ground pixel for pixel."""
+    return find_overlaps(_Pictures(items), progress=progress)
+
+
+def joined(items: Sequence[Item], pairs: Sequence[tuple[int, int]]) -> Assigned:
+    """Groups of connected items, named by their first one."""
+    groups = join_groups(len(items), pairs)
+    return {item.id: items[first].id for item, first in zip(items, groups, strict=True)}

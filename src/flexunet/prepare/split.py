@@ -1,4 +1,4 @@
-"""Dividing items into train, valid and test by group, the same share of each kind."""
+"""Dividing items into train, valid and test (or folds) by group, the same share of each kind."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import numpy as np
 
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
+SHARE_BINS = 4
+"""Classes of object share that a split by share keeps in balance."""
 
 
 def split_counts(count: int, shares: Sequence[float]) -> tuple[int, ...]:
@@ -25,10 +27,17 @@ def split_counts(count: int, shares: Sequence[float]) -> tuple[int, ...]:
 def split_groups(
     groups: Mapping[str, str], strata: Mapping[str, str], shares: Sequence[float], seed: int
 ) -> dict[str, Split]:
-    """The split of every item: whole groups, and for each stratum counts as near to its shares as they allow.
+    """The split of every item; see `assign_groups`."""
+    return {name: SPLITS[index] for name, index in assign_groups(groups, strata, shares, seed).items()}
 
-    groups, strata: group and stratum of each item, by id. shares: of train, valid and test, in any unit.
-    Large groups are placed first, at random among the splits that still have room for all of them (with the
+
+def assign_groups(
+    groups: Mapping[str, str], strata: Mapping[str, str], shares: Sequence[float], seed: int
+) -> dict[str, int]:
+    """The part of every item: whole groups, and for each stratum counts as near to its shares as they allow.
+
+    groups, strata: group and stratum of each item, by id. shares: of the parts, in any unit.
+    Large groups are placed first, at random among the parts that still have room for all of them (with the
     chance that their room gives), single items fill up the rest. The result depends on ids, groups and seed
     only, never on the order of the mappings.
     """
@@ -41,14 +50,23 @@ def split_groups(
     generator = np.random.default_rng(seed)
     names = sorted(members)
     shuffled = [names[index] for index in generator.permutation(len(names))]
-    chosen: dict[str, Split] = {}
+    chosen: dict[str, int] = {}
     for name in sorted(shuffled, key=lambda group: -len(members[group])):
         need = Counter(strata[item] for item in members[name])
         index = _choose(need, room, np.asarray(shares, float), generator)
         for stratum, count in need.items():
             room[stratum][index] -= count
-        chosen |= dict.fromkeys(members[name], SPLITS[index])
+        chosen |= dict.fromkeys(members[name], index)
     return chosen
+
+
+def share_strata(object_shares: Mapping[str, float]) -> dict[str, str]:
+    """A stratum for every item by its object share: `negatives` for 0, else one of equally filled classes."""
+    ordered = sorted((share, item) for item, share in object_shares.items() if share > 0)
+    strata = {item: "negatives" for item, share in object_shares.items() if share == 0}
+    for place, (_, item) in enumerate(ordered):
+        strata[item] = f"share {1 + place * SHARE_BINS // len(ordered)}"
+    return strata
 
 
 def _choose(
@@ -57,7 +75,7 @@ def _choose(
     shares: np.ndarray,
     generator: np.random.Generator,
 ) -> int:
-    """A split with room for the whole group, drawn by its room; without one, where it overflows least."""
+    """A part with room for the whole group, drawn by its room; without one, where it overflows least."""
     left = np.min([room[stratum] - count for stratum, count in need.items()], axis=0).astype(float)
     left[shares == 0] = -np.inf
     fits = left >= 0

@@ -1,0 +1,123 @@
+"""Georeferenced rasters with a vector layer of the objects, optionally a layer of what was looked at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...errors import DataError, FlexunetError, Problem
+from ...raster import RasterReader, open_raster
+from ...vector.aoi import AreaOfInterest, LabelLayer
+from ...vector.layers import read_layer
+from ..items import Item, PictureFile, Source
+from ..options import Options
+from ..polygons import LayerMask
+from .folders import files_with
+
+_VECTORS = (".gpkg", ".geojson", ".shp", ".fgb")
+_RASTERS = (".tif", ".tiff", ".img", ".vrt", ".jp2")
+_LARGE = 2**24  # pixels from which a raster is read by windows
+
+
+def matches(root: Path) -> bool:
+    """Whether `root` is a raster, or holds rasters and a vector layer."""
+    if root.is_file():
+        return root.suffix.lower() in _RASTERS
+    return bool(files_with(root, _VECTORS)) and bool(files_with(root, _RASTERS))
+
+
+def read(root: Path, options: Options) -> Source:
+    """One item a raster, with the polygons of the layer in whatever CRS as its labels.
+
+    Raises:
+        DataError: no layer, or several to choose from; attributes or CRS missing. Everything is named.
+    """
+    folder = root.parent if root.is_file() else root
+    rasters = [root] if root.is_file() else files_with(root, _RASTERS)
+    layer = options.vector or _only_layer(folder)
+    problems: list[Problem] = []
+    notes: list[str] = []
+    names = _class_names(layer, rasters, options, problems)
+    items = []
+    for path in rasters:
+        try:
+            with open_raster(path) as reader:
+                mask = _mask(layer, reader, names, options, notes)
+                large = reader.shape[1] * reader.shape[2] > _LARGE
+            items.append(Item(path.stem, PictureFile(path, options.nodata, windowed=large), mask))
+        except FlexunetError as error:
+            problems.append(Problem(str(error)))
+    if problems:
+        raise DataError("The scenes cannot be used as they are:", problems)
+    return Source("scene", folder, tuple(items), ("background", *names), tuple(dict.fromkeys(notes)))
+
+
+def _only_layer(folder: Path) -> Path:
+    layers = files_with(folder, _VECTORS)
+    if len(layers) == 1:
+        return layers[0]
+    found = ", ".join(path.name for path in layers) or "none"
+    raise DataError(f"{folder}: name the layer with the objects (--vector); vector files here: {found}.")
+
+
+def _class_names(
+    layer: Path, rasters: list[Path], options: Options, problems: list[Problem]
+) -> tuple[str, ...]:
+    """Classes without the background: those given, else the values of the attribute, sorted."""
+    if options.class_attribute is None:
+        return (options.classes[0],) if options.classes else ("object",)
+    if options.classes is not None:
+        return options.classes
+    found: set[str] = set()
+    for path in rasters:
+        try:
+            with open_raster(path) as reader:
+                on_grid = read_layer(layer, reader.grid, reader.shape[1:], attribute=options.class_attribute)
+            found |= {text_of(value) for value in (on_grid.values if on_grid.values is not None else ())}
+        except FlexunetError as error:
+            problems.append(Problem(str(error)))
+    return tuple(
+        sorted(found, key=lambda name: (not name.isdecimal(), len(name) if name.isdecimal() else 0, name))
+    )
+
+
+def text_of(value: object) -> str:
+    """An attribute value as a person writes it: 2006 for 2006.0."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _mask(
+    layer: Path, reader: RasterReader, names: tuple[str, ...], options: Options, notes: list[str]
+) -> LayerMask:
+    """The layer on the grid of the raster, and the area of interest."""
+    drawn = LabelLayer.from_file(
+        layer,
+        reader.grid,
+        reader.shape,
+        attribute=options.class_attribute,
+        values={name: label for label, name in enumerate(names, start=1)}
+        if options.class_attribute
+        else None,
+        all_touched=options.all_touched,
+        ignore_boundary_px=options.ignore_buffer,
+    )
+    notes += drawn.notes
+    if not len(drawn.polygons):
+        raise DataError(f"{layer}: no polygon meets {reader.path.name}; is it of another place?")
+    aoi = None
+    if options.aoi is not None:
+        aoi = AreaOfInterest.from_file(options.aoi, reader.grid, reader.shape)
+        notes += aoi.notes
+    _note_small(drawn, reader, layer, notes)
+    return LayerMask((layer, *((options.aoi,) if options.aoi else ())), drawn, aoi)
+
+
+def _note_small(drawn: LabelLayer, reader: RasterReader, layer: Path, notes: list[str]) -> None:
+    """Says how many polygons are smaller than a pixel and so may leave no trace."""
+    from ...vector.libraries import shapely
+
+    small = int((shapely.area(drawn.polygons) < 1).sum())
+    if small and not drawn.all_touched:
+        notes.append(
+            f"{layer.name}: {small} of {len(drawn.polygons)} polygons are smaller than a pixel of "
+            f"{reader.path.name} and may cover no pixel's centre; --all-touched keeps them"
+        )

@@ -1,0 +1,92 @@
+"""VGG Image Annotator (VIA 1 and 2): one JSON with the regions of all images beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ...errors import DataError, Problem
+from ..items import Source
+from ..options import Options
+from .annotations import Annotated, box, ellipse, make_source, polygon, read_json
+from .folders import files_with
+
+
+def matches(root: Path) -> bool:
+    """Whether a JSON file of `root` is of this kind."""
+    return _file(root) is not None
+
+
+def _file(root: Path) -> Path | None:
+    for path in files_with(root, (".json",)):
+        try:
+            content = read_json(path)
+        except DataError:
+            continue
+        if _entries(content) is not None:
+            return path
+    return None
+
+
+def _entries(content: Any) -> dict[str, Any] | None:
+    """The entries by image, of a project (`_via_img_metadata`) or an export."""
+    if not isinstance(content, dict):
+        return None
+    entries = content.get("_via_img_metadata", content)
+    if (
+        isinstance(entries, dict)
+        and entries
+        and all(
+            isinstance(entry, dict) and {"filename", "regions"} <= entry.keys() for entry in entries.values()
+        )
+    ):
+        return entries
+    return None
+
+
+def read(root: Path, options: Options) -> Source:
+    """Every shape with an area; the class is a region attribute (`class_attribute`)."""
+    path = _file(root)
+    if path is None:
+        raise DataError(f"{root}: holds no VIA JSON (entries with `filename` and `regions`).")
+    problems: list[Problem] = []
+    annotated = []
+    for entry in (_entries(read_json(path)) or {}).values():
+        found = Annotated(str(entry["filename"]))
+        regions = entry["regions"]
+        for number, region in enumerate(regions.values() if isinstance(regions, dict) else regions, start=1):
+            where = f"{entry['filename']}, region {number}"
+            try:
+                shape = _shape(region["shape_attributes"])
+                found.shapes.append((shape, _class_of(region.get("region_attributes") or {}, options)))
+            except (ValueError, KeyError, TypeError) as error:
+                problems.append(Problem(f"cannot be used: {error}.", path, where=where))
+        annotated.append(found)
+    return make_source("via", root, {path: annotated}, options, problems)
+
+
+def _shape(shape: dict[str, Any]) -> Any:
+    kind = shape["name"]
+    if kind in ("polygon", "polyline"):
+        return polygon(shape["all_points_x"], shape["all_points_y"])
+    if kind == "rect":
+        return box(shape["x"], shape["y"], shape["width"], shape["height"])
+    if kind == "circle":
+        return ellipse(shape["cx"], shape["cy"], shape["r"], shape["r"])
+    if kind == "ellipse":
+        return ellipse(shape["cx"], shape["cy"], shape["rx"], shape["ry"], float(shape.get("theta", 0)))
+    raise ValueError(f"a {kind} has no area")
+
+
+def _class_of(attributes: dict[str, Any], options: Options) -> str:
+    if options.class_attribute is None:
+        return options.classes[0] if options.classes else "object"
+    if options.class_attribute not in attributes:
+        raise ValueError(f"has no attribute {options.class_attribute!r}; it has {sorted(attributes)}")
+    value = attributes[options.class_attribute]
+    if isinstance(value, dict):  # a checkbox: {"landslide": true}
+        chosen = [name for name, on in value.items() if on]
+        if len(chosen) != 1:
+            raise ValueError(f"{options.class_attribute} names {len(chosen)} classes")
+        return str(chosen[0])
+    return str(value)

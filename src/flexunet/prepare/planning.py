@@ -1,0 +1,332 @@
+"""Which parts are used, what must stay together, and which split each goes to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ..check import Overlap
+from ..errors import DataError, Problem
+from .groups import alone, find_shared_ground, joined, match_pattern, read_table
+from .items import Item, Source
+from .measuring import Part
+from .options import Options
+from .parallel import Progress
+from .split import SPLITS, assign_groups, share_strata, split_groups
+from .tiling import block_groups, too_near, touching_pairs
+
+_LARGEST_MATCHED_PX = 2**24
+"""Pictures above it are not searched for shared pixels."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where everything goes."""
+
+    parts: tuple[Part, ...]
+    """Those that are written, in order."""
+    groups: Mapping[str, str]
+    """By part id."""
+    splits: Mapping[str, str]
+    """By part id: train, valid, test, or a fold."""
+    folds: tuple[str, ...] = ()
+    origin: str = "none"
+    """Where the groups come from."""
+    overlaps: tuple[Overlap, ...] = ()
+    """Between items, by their place in the source."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Why parts are not written, by id."""
+    notes: tuple[str, ...] = ()
+
+
+def make_plan(source: Source, parts: Sequence[Part], options: Options, progress: Progress | None) -> Plan:
+    """Choose, group and split.
+
+    Raises:
+        DataError: group or split files that do not fit; one group where several are needed.
+    """
+    origin, item_groups, overlaps, notes = _item_groups(source, parts, options, progress)
+    kept, left_out = _chosen(parts, options)
+    groups = {part.id: item_groups[part.item.id] for part in kept}
+    if options.blocks is not None:
+        origin = "blocks"
+        groups = block_groups({part.id: part.ground for part in kept}, options.blocks * _unit(kept))
+    strata = _strata(kept, source, options)
+    splits, folds = _split(source, kept, groups, strata, options)
+    if options.blocks is not None:
+        order = [*(["test"] if "test" in splits.values() else []), *(folds or ("valid", "train"))]
+        grounds = {part.id: part.ground for part in kept}
+        near = too_near(grounds, splits, options.buffer * _unit(kept), order)
+        left_out |= dict.fromkeys(near, "too near to a picture of another split")
+        kept = [part for part in kept if part.id not in left_out]
+    _check_filled(kept, splits, groups, options, folds)
+    return Plan(tuple(kept), groups, splits, folds, origin, overlaps, left_out, notes)
+
+
+# ----------------------------------------------------------------------------------------- choosing
+
+
+def _chosen(parts: Sequence[Part], options: Options) -> tuple[list[Part], dict[str, str]]:
+    """Parts that are kept, by the share of empty tiles and the ratio of negatives; why the others are not."""
+    left_out: dict[str, str] = {}
+    empty = sorted(part.id for part in parts if part.kind == "negatives")
+    generator = np.random.default_rng([options.seed, 1])
+    if options.tile is not None and options.empty_tiles < 1:
+        left_out |= dict.fromkeys(
+            _drawn_out(empty, round(len(empty) * options.empty_tiles), generator), "empty tile"
+        )
+        empty = [name for name in empty if name not in left_out]
+    if options.negatives is not None:
+        full = len(parts) - sum(part.kind == "negatives" for part in parts)
+        wanted = round(options.negatives * full)
+        left_out |= dict.fromkeys(_drawn_out(empty, wanted, generator), "negative beyond the ratio")
+    return [part for part in parts if part.id not in left_out], left_out
+
+
+def _drawn_out(names: Sequence[str], keep: int, generator: np.random.Generator) -> list[str]:
+    """Those that are not among `keep` drawn ones."""
+    if keep >= len(names):
+        return []
+    return [names[place] for place in generator.permutation(len(names))[keep:]]
+
+
+def _strata(parts: Sequence[Part], source: Source, options: Options) -> dict[str, str]:
+    """What is split in equal shares. Bijie keeps the plain split that published numbers stand on."""
+    how = options.stratify
+    if how == "auto":
+        how = "kind" if source.layout == "bijie" else "share"
+    if how == "share":
+        return share_strata({part.id: part.object_share for part in parts})
+    return {part.id: part.item.stratum for part in parts}
+
+
+# ----------------------------------------------------------------------------------------- grouping
+
+_Grouped = tuple[str, dict[str, str], tuple[Overlap, ...], tuple[str, ...]]
+
+
+def _item_groups(
+    source: Source, parts: Sequence[Part], options: Options, progress: Progress | None
+) -> _Grouped:
+    """Where the groups come from, the group of every item, shared ground, notes."""
+    items = source.items
+    overlaps: tuple[Overlap, ...] = ()
+    notes: tuple[str, ...] = ()
+    needed = options.overlaps and options.groups is None and options.group_pattern is None
+    pairs: list[tuple[int, int]] = []
+    if needed or options.merge_overlaps is not None:
+        overlaps, pairs, notes = _shared_ground(items, parts, progress)
+    if options.groups is not None:
+        return (
+            "file",
+            alone(items, read_table(options.groups, items, options.group_column or "group")),
+            overlaps,
+            notes,
+        )
+    if options.group_pattern is not None:
+        found = match_pattern(options.group_pattern, items, "--group-pattern")
+        return f"pattern {options.group_pattern}", alone(items, found), overlaps, notes
+    if options.group_column is not None and options.leave_out is None:
+        return (
+            f"column {options.group_column}",
+            alone(items, _hints(items, options.group_column)),
+            overlaps,
+            notes,
+        )
+    if not needed:
+        return "none", alone(items, {}), overlaps, notes
+    return "overlaps", joined(items, pairs), overlaps, notes
+
+
+def _shared_ground(
+    items: Sequence[Item], parts: Sequence[Part], progress: Progress | None
+) -> tuple[tuple[Overlap, ...], list[tuple[int, int]], tuple[str, ...]]:
+    """Pixel-equal overlaps, all pairs on shared ground (also by coordinates), and notes."""
+    area: Counter[str] = Counter()
+    for part in parts:
+        area[part.item.id] += part.source_hw[0] * part.source_hw[1]
+    places = {item.id: place for place, item in enumerate(items)}
+    placed = [part for part in parts if part.grid.crs_wkt is not None]
+    # Neighbouring tiles of a mosaic meet at an edge that rounding moves a little.
+    shrunk = [part.ground.grown(-1e-3 * _pixel(part)) for part in placed]
+    by_ground = {
+        (min(a, b), max(a, b))
+        for i, j in touching_pairs(shrunk)
+        for a, b in [(places[placed[i].item.id], places[placed[j].item.id])]
+        if a != b
+    }
+    known = {part.item.id for part in placed}
+    free = [item for item in items if item.id not in known and area[item.id] <= _LARGEST_MATCHED_PX]
+    found: tuple[Overlap, ...] = ()
+    if len(free) > 1:
+        told = None if progress is None else lambda done, total: progress("comparing", done, total)
+        found = tuple(
+            Overlap(places[free[p.first].id], places[free[p.second].id], p.dy, p.dx, p.height, p.width)
+            for p in find_shared_ground(free, told).pairs
+        )
+    notes = []
+    if found:
+        notes.append(
+            f"{len(found)} pairs of pictures share ground pixel for pixel; such pictures stay in one split."
+        )
+    if by_ground:
+        notes.append(
+            f"{len(by_ground)} pairs of pictures overlap by their coordinates; they stay in one split."
+        )
+    return found, sorted({*by_ground, *((p.first, p.second) for p in found)}), tuple(notes)
+
+
+def _hints(items: Sequence[Item], column: str) -> dict[str, str]:
+    known = sorted({name for item in items for name in item.hints})
+    if column not in known:
+        raise DataError(f"The source tells no {column!r}; it tells {', '.join(known) or 'nothing'}.")
+    return {item.id: item.hints[column] for item in items if column in item.hints}
+
+
+def _pixel(part: Part) -> float:
+    a, b, _, d, e, _ = part.grid.transform
+    return float(np.sqrt(abs(a * e - b * d)))
+
+
+def _unit(parts: Sequence[Part]) -> float:
+    """The length of a pixel of the first picture in the units of its ground."""
+    return _pixel(parts[0]) if parts and parts[0].grid.crs_wkt is not None else 1.0
+
+
+# ---------------------------------------------------------------------------------------- splitting
+
+
+def _split(
+    source: Source,
+    parts: Sequence[Part],
+    groups: Mapping[str, str],
+    strata: Mapping[str, str],
+    options: Options,
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The split of every part, and the names of the folds, if there are any."""
+    if options.splits is not None:
+        given = read_splits(options.splits, source.items)
+        return {part.id: given[part.item.id] for part in parts}, ()
+    if options.leave_out is not None:
+        return _regions(source, parts, groups, strata, options)
+    if options.folds is not None:
+        train, valid, test = options.shares
+        rest = (train + valid) / options.folds
+        names = tuple(f"fold_{number}" for number in range(1, options.folds + 1))
+        chosen = assign_groups(groups, strata, (test, *[rest] * options.folds), options.seed)
+        return {name: ("test", *names)[index] for name, index in chosen.items()}, names
+    return dict(split_groups(groups, strata, options.shares, options.seed)), ()
+
+
+def _regions(
+    source: Source,
+    parts: Sequence[Part],
+    groups: Mapping[str, str],
+    strata: Mapping[str, str],
+    options: Options,
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """One region is the test split, or every region a fold."""
+    if options.region_pattern is not None:
+        found = match_pattern(options.region_pattern, source.items, "--region-pattern")
+    elif options.groups is not None:
+        found = read_table(options.groups, source.items, options.group_column or "region")
+    else:
+        found = _hints(source.items, options.group_column or "region")
+    region = {part.id: found.get(part.item.id, "no_region") for part in parts}
+    names = sorted(set(region.values()))
+    for group in sorted({groups[name] for name in region}):
+        spread = {region[name] for name in region if groups[name] == group}
+        if len(spread) > 1:
+            raise DataError(
+                f"The regions {', '.join(sorted(spread))} share ground (group {group}); they cannot part."
+            )
+    if options.leave_out == "each":
+        if len(names) < 3:
+            raise DataError(
+                f"Three regions are the least to train, validate and test on; found: {', '.join(names)}."
+            )
+        return {name: f"region_{safe_name(there)}" for name, there in region.items()}, tuple(
+            f"region_{safe_name(name)}" for name in names
+        )
+    if options.leave_out not in names:
+        raise DataError(f"--leave-out {options.leave_out!r}: no such region; there are {', '.join(names)}.")
+    rest = {name: group for name, group in groups.items() if region[name] != options.leave_out}
+    train, valid, _ = options.shares
+    chosen = split_groups(rest, {name: strata[name] for name in rest}, (train, valid, 0), options.seed)
+    return {part.id: chosen.get(part.id, "test") for part in parts}, ()
+
+
+def safe_name(name: str) -> str:
+    """A name that every file system takes."""
+    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name)
+
+
+def read_splits(path: Path, items: Sequence[Item]) -> dict[str, str]:
+    """The given split of every item: a CSV with id and split, or train.txt, valid.txt, test.txt in a folder.
+
+    Raises:
+        DataError: items without split or with two, unknown ids or splits; everything is named.
+    """
+    problems: list[Problem] = []
+    given: dict[str, str] = {}
+    if path.is_dir():
+        known = {item.id for item in items} | {item.image.files[0].name for item in items}
+        by_name = {item.image.files[0].name: item.id for item in items}
+        lists = [(split, path / f"{split}.txt") for split in SPLITS if (path / f"{split}.txt").is_file()]
+        if not lists:
+            raise DataError(f"{path}: train.txt, valid.txt or test.txt with a name a line are expected.")
+        for split, file in lists:
+            for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), start=1):
+                name = line.strip().replace("\\", "/").rpartition("/")[2]
+                if not name:
+                    continue
+                if name not in known:
+                    problems.append(Problem(f"no picture is called {name!r}.", file, number))
+                    continue
+                key = by_name.get(name, name)
+                if key in given:
+                    problems.append(Problem(f"{name!r} is also in {given[key]}.", file, number))
+                given[key] = split
+    else:
+        given = read_table(path, items, "split")
+        wrong = sorted({split for split in given.values() if split not in SPLITS})
+        if wrong:
+            problems.append(Problem(f"splits are {', '.join(SPLITS)}, not {', '.join(wrong)}.", path))
+    missing = [item.id for item in items if item.id not in given]
+    if missing:
+        shown = ", ".join(missing[:8]) + (", ..." if len(missing) > 8 else "")
+        problems.append(Problem(f"{len(missing)} pictures have no split: {shown}.", path))
+    if problems:
+        raise DataError("The given split does not fit the pictures:", problems)
+    return given
+
+
+def _check_filled(
+    parts: Sequence[Part],
+    splits: Mapping[str, str],
+    groups: Mapping[str, str],
+    options: Options,
+    folds: tuple[str, ...],
+) -> None:
+    """Every split with a share must hold something."""
+    counts = Counter(splits[part.id] for part in parts)
+    wanted = (
+        list(folds) if folds else [s for s, share in zip(SPLITS, options.shares, strict=True) if share > 0]
+    )
+    if options.splits is not None or (options.leave_out is not None and not folds):
+        wanted = ["train"]
+    empty = [name for name in wanted if not counts[name]]
+    members = len({groups[part.id] for part in parts})
+    if not parts or (empty and (members < len(wanted) or "train" in empty)):
+        cure = (
+            "" if options.blocks else " Tiles of one scene stay together: give --blocks to split it by area."
+        )
+        raise DataError(
+            f"Nothing is left for {', '.join(empty) or 'any split'}: {len(parts)} pictures in "
+            f"{members} groups."
+            f"{cure if options.tile else ' Change the groups, or set its share to 0.'}"
+        )
