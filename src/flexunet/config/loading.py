@@ -86,7 +86,7 @@ def _text(path: Path) -> tuple[str, list[str]]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        cure = "Name a config file." if path.is_dir() else None
+        cure = f"Write a config for its images: flexunet init {path} > run.toml" if path.is_dir() else None
         reason = "is a folder." if path.is_dir() else f"{error.strerror or error}."
         raise ConfigError("The config cannot be read:", [Problem(reason, path, cure=cure)]) from error
     except ValueError as error:  # a NUL in the name
