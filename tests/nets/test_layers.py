@@ -9,12 +9,13 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from flexunet.config.schema import FlexUNetConfig, ModelConfig, ResUNetConfig
+from flexunet.config.schema import EncoderUNetConfig, FlexUNetConfig, ModelConfig, ResUNetConfig
 from flexunet.nets import FlexUNet, ResUNet, build_network, layer_table, memory_estimate, stages, summarise
 
 BIJIE = FlexUNetConfig(base_filters=16, base_kernels=(11, 11), num_layers=8, dropout_rate=0.04)
 FLEX = FlexUNetConfig(base_filters=4, base_kernels=(5, 5), num_layers=3, dilation=(2, 2), normalization=True)
 RES = ResUNetConfig(widths=(4, 6, 8), depths=(2, 1))
+ENCODER = EncoderUNetConfig(decoder_widths=(8, 6, 4))
 
 
 def test_the_published_network_has_the_published_numbers() -> None:
@@ -24,7 +25,7 @@ def test_the_published_network_has_the_published_numbers() -> None:
     assert summary.layers[-1].output_chw == (2, 512, 512)
 
 
-@pytest.mark.parametrize("model", [FLEX, RES])
+@pytest.mark.parametrize("model", [FLEX, RES, ENCODER])
 def test_sums_agree_with_pytorchs_own_counting(model: ModelConfig) -> None:
     network = build_network(model, 5, 3)
     rows = layer_table(network, (5, 48, 64))
@@ -89,6 +90,9 @@ def test_stages_are_the_blocks_of_the_u() -> None:
     assert [stage.convolutions for stage in found] == [2, 2, 2, 2, 2, 1]
     rows = stages(layer_table(build_network(RES, 3, 2), (3, 64, 64)))
     assert [stage.convolutions for stage in rows] == [1, 4, 2, 2, 2, 1]
+    rows = stages(layer_table(build_network(ENCODER, 3, 2), (3, 64, 64)))
+    assert [stage.output_chw[0] for stage in rows] == [16, 24, 40, 112, 8, 6, 4, 2]
+    assert [stage.side for stage in rows] == ["down"] * 3 + ["bridge"] + ["up"] * 3 + ["head"]
 
 
 def test_memory_grows_with_the_batch_but_not_the_weights() -> None:

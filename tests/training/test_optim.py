@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from flexunet.config import TrainConfig
+from flexunet.bands import Bands
+from flexunet.config import EncoderUNetConfig, TrainConfig
+from flexunet.nets import initial_network, learned_parameters
 from flexunet.training.optim import MovingAverage, OptimizerStep, build_optimizer, clip_gradients
 
 
@@ -27,6 +29,18 @@ def test_biases_and_norms_never_decay(name: str) -> None:
     for parameter, old in zip(net.parameters(), before, strict=True):
         shrinks = parameter.ndim > 1 and name != "adam"
         assert torch.allclose(parameter, old * (1 - 0.1 * 0.5) if shrinks else old)
+
+
+def test_weights_that_have_learned_before_get_their_own_rate() -> None:
+    bands = Bands(names=("r", "g", "b"), mean=(0.0,) * 3, std=(1.0,) * 3)
+    net = initial_network(EncoderUNetConfig(decoder_widths=(4,)), bands, 2)
+    groups = build_optimizer(net, TrainConfig(encoder_rate=0.25)).param_groups
+    assert [(group["rate_factor"], group["weight_decay"]) for group in groups] == [
+        (1.0, 0.01), (1.0, 0.0), (0.25, 0.01), (0.25, 0.0),
+    ]  # fmt: skip
+    learned = {id(parameter) for parameter in learned_parameters(net)}
+    assert {id(parameter) for group in groups[2:] for parameter in group["params"]} == learned
+    assert sum(len(group["params"]) for group in groups) == len(list(net.parameters()))
 
 
 def test_gradients_are_clipped_by_value_and_then_by_norm() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flexunet.config.schema import FlexUNetConfig, ModelConfig, ResUNetConfig
+from flexunet.config.schema import EncoderUNetConfig, FlexUNetConfig, ModelConfig, ResUNetConfig
 from flexunet.nets import summarise
 from flexunet.views import draw_network
 
@@ -19,6 +19,7 @@ from flexunet.views import draw_network
         (FlexUNetConfig(base_filters=1, num_layers=2), 1),
         (FlexUNetConfig(num_layers=7), 3),
         (ResUNetConfig(), 13),
+        (EncoderUNetConfig(), 4),
     ],
 )
 def test_every_colour_of_the_u_is_on_the_picture(tmp_path: Path, model: ModelConfig, bands: int) -> None:

@@ -47,18 +47,19 @@ SCALES: dict[str, tuple[float, float]] = {
 
 
 class EfficientNetLite(nn.ModuleList):
-    """Images (B, C, H, W) to five feature maps at 1/2, 1/4, 1/8, 1/16 and 1/32 of their size, of any H and W.
+    """Images (B, C, H, W) to feature maps at 1/2, 1/4, ... 1/32 of their size, of any H and W.
 
-    Level i is the i-th module; `widths` are the channels of its map. Strided convolutions are padded by half
-    a kernel on every side. TensorFlow, with whose padding the published weights were trained, pads an even
-    size by one pixel less before the first one: that is this network with its kernels turned by 180 degrees,
-    on a picture turned by 180 degrees. `pretrained` turns the kernels; seen from above there is no upright.
+    The i-th of the `levels` (5 at most) is the i-th module; `widths` are the channels of its map.
+
+    Strided convolutions are padded by half a kernel on every side. TensorFlow, with whose padding the
+    published weights were trained, pads an even size by one pixel less before the first one: that is this
+    network with its kernels turned by 180 degrees, on a picture turned by 180 degrees. `pretrained` turns
+    the kernels; seen from above there is no upright.
     """
 
-    def __init__(self, name: str, in_channels: int) -> None:
+    def __init__(self, name: str, in_channels: int, levels: int = 5) -> None:
         width_coefficient, depth_coefficient = SCALES[name]
-        levels: list[list[nn.Module]] = [[_layer(in_channels, STEM_WIDTH, 3, 2)]]
-        self.widths: list[int]
+        modules: list[list[nn.Module]] = [[_layer(in_channels, STEM_WIDTH, 3, 2)]]
         widths: list[int] = []
         channels = STEM_WIDTH
         for index, stage in enumerate(STAGES):
@@ -66,14 +67,14 @@ class EfficientNetLite(nn.ModuleList):
             repeats = stage.repeats if first_or_last else math.ceil(stage.repeats * depth_coefficient)
             width = _rounded(stage.width * width_coefficient)
             if stage.stride == 2:
-                levels.append([])
+                modules.append([])
                 widths.append(channels)
             for repeat in range(repeats):
                 stride = stage.stride if repeat == 0 else 1
-                levels[-1].append(InvertedBottleneck(channels, width, stage.kernel, stride, stage.expansion))
+                modules[-1].append(InvertedBottleneck(channels, width, stage.kernel, stride, stage.expansion))
                 channels = width
-        super().__init__(nn.Sequential(*level) for level in levels)
-        self.widths = [*widths, channels]
+        super().__init__(nn.Sequential(*level) for level in modules[:levels])
+        self.widths = [*widths, channels][:levels]
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """The feature maps, largest first."""

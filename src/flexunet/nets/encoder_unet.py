@@ -15,9 +15,10 @@ class EncoderUNet(nn.Module):
     """Images (B, C, H, W) float32 to logits (B, K, H, W), of any height and width.
 
     Each input band is brought to the encoder's scale (`input_scale`, `input_shift`; 1 and 0 from random
-    weights). Per decoder width, from the deepest map up: nearest-neighbour upsampling to the size of the next
-    map, [upsampled, map] and two 3x3 convolutions with batch norm and ReLU; a 3x3 head at half resolution,
-    its logits brought to the image's size bilinearly.
+    weights). The encoder goes down one level more than there are decoder widths. Per width, from the deepest
+    map up: nearest-neighbour upsampling to the size of the next map, [upsampled, map] and two 3x3
+    convolutions with batch norm and ReLU; a 3x3 head at half resolution, its logits brought to the image's
+    size bilinearly.
     """
 
     input_scale: Tensor
@@ -36,12 +37,12 @@ class EncoderUNet(nn.Module):
         """Whether the encoder started from learned weights and is to be trained gently."""
         self.register_buffer("input_scale", torch.ones(in_channels, 1, 1))
         self.register_buffer("input_shift", torch.zeros(in_channels, 1, 1))
-        self.encoder = EfficientNetLite(encoder, in_channels)
+        self.encoder = EfficientNetLite(encoder, in_channels, len(decoder_widths) + 1)
         *skips, deepest = self.encoder.widths
         sources = (deepest, *decoder_widths)
         self.decoder = nn.ModuleList(
             nn.Sequential(ConvNorm(source + skip, width, 3, 1, "relu"), ConvNorm(width, width, 3, 1, "relu"))
-            for source, skip, width in zip(sources, reversed(skips), decoder_widths, strict=False)
+            for source, skip, width in zip(sources[:-1], reversed(skips), decoder_widths, strict=True)
         )
         self.upsample = UpsampleTo("nearest")
         self.dropout = nn.Dropout2d(dropout_rate) if dropout_rate else nn.Identity()
