@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 
 EAST, SOUTH, LEAVES_SIDEWAYS = 1, 2, 4
-"""Bits of a corner: its horizontal leg points east, its vertical one south, the walk leaves along the first."""
+"""Bits of a corner: its horizontal leg points east, its vertical one south, the walk leaves by the first."""
 
 # The pixels around a corner: (rows down, columns right) of the pixel from the lattice point's north-western
 # one, and the corner's bits where the pixel alone belongs to the object (convex) and where all but the

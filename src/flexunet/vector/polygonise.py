@@ -36,6 +36,17 @@ class Polygons:
         """uint8 (N,)."""
         return self.objects.labels
 
+    def take(self, which: NDArray[np.bool_]) -> Polygons:
+        """Some of the polygons."""
+        return Polygons(self.outlines.take(which), self.objects.take(which))
+
+    @classmethod
+    def none(cls, layers: Sequence[str] = ()) -> Polygons:
+        """No polygon, with layers of that name."""
+        table = ObjectTable(np.empty(0, np.uint8), np.empty(0, np.int64))
+        table.layers = {name: Zonal.nothing(0) for name in layers}
+        return cls(Outlines.none(), table)
+
 
 def polygonise(
     strips: Iterable[tuple[int, Labels]],

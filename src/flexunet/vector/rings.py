@@ -25,6 +25,23 @@ class Outlines:
     def __len__(self) -> int:
         return len(self.polygon_offsets) - 1
 
+    @classmethod
+    def none(cls) -> Outlines:
+        """No polygon."""
+        return cls(np.empty((0, 2), np.int32), np.zeros(1, np.int64), np.zeros(1, np.int64))
+
+    def take(self, which: NDArray[np.bool_]) -> Outlines:
+        """Some of the polygons."""
+        rings = np.repeat(which, np.diff(self.polygon_offsets))
+        vertices = np.repeat(rings, np.diff(self.ring_offsets))
+        ring_lengths = np.diff(self.ring_offsets)[rings]
+        ring_counts = np.diff(self.polygon_offsets)[which]
+        return Outlines(
+            self.coordinates[vertices],
+            np.concatenate(([0], np.cumsum(ring_lengths))),
+            np.concatenate(([0], np.cumsum(ring_counts))),
+        )
+
 
 def assemble(corners: Corners, count: int) -> Outlines:
     """The outlines of `count` objects that own the corners (numbers from 0, each with at least four).
@@ -35,7 +52,7 @@ def assemble(corners: Corners, count: int) -> Outlines:
     of its own. Costs about 150 bytes a corner while it runs.
     """
     if count == 0:
-        return Outlines(np.empty((0, 2), np.int32), np.zeros(1, np.int64), np.zeros(1, np.int64))
+        return Outlines.none()
     order = _order(corners.owners, corners.rows, corners.cols)
     owners, rows, cols = corners.owners[order], corners.rows[order], corners.cols[order]
     bits = _meetings_resolved(corners.bits[order], owners, rows, cols)
