@@ -1,5 +1,24 @@
-"""What a careful colleague would find before training: pictures that show the same ground."""
+"""What a careful colleague would find before training: leaks, faults, contradictions, numbers."""
 
+from .dataset import find_dataset
 from .overlaps import Overlap, Overlaps, find_overlaps, join_groups
+from .report import Check, write_report
+from .run import check, check_dataset
+from .setting_aside import set_aside
+from .verdict import Verdict, not_checked, quick_verdict
 
-__all__ = ["Overlap", "Overlaps", "find_overlaps", "join_groups"]
+__all__ = [
+    "Check",
+    "Overlap",
+    "Overlaps",
+    "Verdict",
+    "check",
+    "check_dataset",
+    "find_dataset",
+    "find_overlaps",
+    "join_groups",
+    "not_checked",
+    "quick_verdict",
+    "set_aside",
+    "write_report",
+]

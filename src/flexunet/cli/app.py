@@ -89,8 +89,9 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def _register() -> None:
     """Adds every command; what they need beyond the standard library is imported when they run."""
-    from . import convert, demo, evaluate, init, inspect, predict, prepare, train
+    from . import check, convert, demo, evaluate, init, inspect, predict, prepare, train
 
+    check.register(app)
     convert.register(app)
     demo.register(app)
     evaluate.register(app)

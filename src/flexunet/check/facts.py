@@ -1,0 +1,248 @@
+"""What one pair of files says about itself: sizes, types, values, classes, objects, features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..classes import IGNORE_INDEX, Classes
+from ..config.schema import DataConfig
+from ..data import decode_mask
+from ..data.entry import digest_of
+from ..errors import FlexunetError
+from ..raster import Grid, Picture, read_picture
+from .dataset import Dataset, Member, Progress
+from .near import Features, describe
+from .near.search import in_threads
+
+BINS = 64
+"""Bins of a band's histogram."""
+EDGE_REACH_PX = 6
+"""Shifts of a mask that are tried against the image's edges."""
+_MARKS = (-9999.0, -32768.0, -99999.0, 65535.0)
+_DIHEDRAL = 8
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Facts of one readable picture and its mask."""
+
+    member: Member
+    size: tuple[int, int]
+    """(height, width)"""
+    dtype: str
+    band_names: tuple[str, ...]
+    grid: Grid
+    pixel_digest: str
+    """Of pixels and valid: equal for equal pictures whatever their files."""
+    digest: str
+    """As the data store's, of pixels, labels and valid."""
+    means: tuple[float, ...]
+    deviations: tuple[float, ...]
+    lows: tuple[float, ...]
+    highs: tuple[float, ...]
+    sample: NDArray[np.float32]
+    """(C, n) valid pixels, evenly spread: what histograms are made of."""
+    missing: float
+    """Share of pixels without data."""
+    undeclared: str | None
+    """Values that look like missing data and are not declared so."""
+    mask_size: tuple[int, int] | None
+    class_pixels: tuple[int, ...]
+    """Pixels of each class; of a negative all are background; empty where the mask cannot be used."""
+    ignored_pixels: int
+    objects: tuple[tuple[int, int], ...]
+    """(class, area in pixels) of each connected patch of a foreground class, at most 10000 of them."""
+    mask_digest: str | None
+    """Equal for equal masks in any of eight positions; None without foreground or mask."""
+    edges: NDArray[np.float32] | None
+    """(2 R + 1, 2 R + 1): image contrast along the mask's outline for each shift of it, over its mean."""
+    features: Features | None
+    notes: tuple[str, ...]
+    faults: tuple[str, ...] = field(default=())
+    """Why image or mask cannot be used, one line each."""
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A picture that no fact is known about."""
+
+    member: Member
+    fault: str
+
+
+def gather(
+    dataset: Dataset, *, find_copies: bool = True, progress: Progress | None = None
+) -> Iterator[Facts | Unreadable]:
+    """Facts of every member, in order; memory of a few pictures."""
+    classes = dataset.data.class_table()
+
+    def look(member: Member) -> Facts | Unreadable:
+        return facts_of(member, dataset.data, classes, find_copies=find_copies)
+
+    for done, facts in enumerate(in_threads(look, dataset.members), 1):
+        if progress is not None:
+            progress("reading", done, len(dataset.members))
+        yield facts
+
+
+def read_member(member: Member, data: DataConfig) -> Picture:
+    """The picture of a member as training would read it."""
+    return read_picture(
+        member.pair.image, bands=data.bands, channels=data.channels, nodata=data.nodata, alpha=data.alpha,
+        exif_orientation=data.exif_orientation,
+    )  # fmt: skip
+
+
+def read_labels(member: Member, data: DataConfig, size: tuple[int, int]) -> NDArray[np.uint8] | None:
+    """Labels uint8 (H, W) of a member, all background for a negative; None where they cannot be used."""
+    if member.pair.mask is None:
+        return np.zeros(size, np.uint8)
+    try:
+        labels = decode_mask(member.pair.mask, data).labels
+    except FlexunetError:
+        return None
+    return labels if labels.shape == size else None
+
+
+def facts_of(
+    member: Member, data: DataConfig, classes: Classes, *, find_copies: bool = True
+) -> Facts | Unreadable:
+    """Everything about one pair."""
+    try:
+        picture = read_member(member, data)
+    except FlexunetError as error:
+        return Unreadable(member, str(error))
+    pixels, valid = picture.pixels, picture.valid
+    size = (pixels.shape[1], pixels.shape[2])
+    faults: list[str] = []
+    notes = list(picture.notes)
+    labels: NDArray[np.uint8] | None = np.zeros(size, np.uint8)
+    mask_size: tuple[int, int] | None = None
+    if member.pair.mask is not None:
+        try:
+            mask = decode_mask(member.pair.mask, data)
+            labels, mask_size = mask.labels, (mask.labels.shape[0], mask.labels.shape[1])
+            notes += mask.notes
+        except FlexunetError as error:
+            labels = None
+            faults.append(str(error))
+    if labels is not None and labels.shape != size:
+        faults.append(
+            f"{member.pair.mask}: is {labels.shape[0]} x {labels.shape[1]} pixels (height x width), "
+            f"its image {size[0]} x {size[1]}"
+        )
+        labels = None
+    known = pixels.reshape(len(pixels), -1)[:, valid.ravel()]
+    sample = known[:, :: max(1, known.shape[1] // 1024)].astype(np.float32)
+    counts = np.zeros(256, np.int64) if labels is None else np.bincount(labels.ravel(), minlength=256)
+    return Facts(
+        member=member,
+        size=size,
+        dtype=pixels.dtype.name,
+        band_names=picture.band_names,
+        grid=picture.grid,
+        pixel_digest=digest_of(pixels, valid),
+        digest="" if labels is None else digest_of(pixels, labels, valid),
+        means=_per_band(known, np.mean),
+        deviations=_per_band(known, np.std),
+        lows=_per_band(known, np.min),
+        highs=_per_band(known, np.max),
+        sample=sample,
+        missing=1 - float(valid.mean()),
+        undeclared=_undeclared(pixels, valid),
+        mask_size=mask_size,
+        class_pixels=() if labels is None else tuple(counts[: len(classes)].tolist()),
+        ignored_pixels=int(counts[IGNORE_INDEX]),
+        objects=() if labels is None else _objects(labels, classes),
+        mask_digest=None if labels is None or member.pair.mask is None else _mask_digest(labels, classes),
+        edges=None if labels is None else _edge_contrast(pixels, valid, labels, classes),
+        features=describe(pixels, valid) if find_copies else None,
+        notes=tuple(notes),
+        faults=tuple(faults),
+    )
+
+
+def _per_band(known: NDArray[Any], measure: Any) -> tuple[float, ...]:
+    if not known.shape[1]:
+        return (float("nan"),) * len(known)
+    return tuple(float(measure(band.astype(np.float64))) for band in known)
+
+
+def _undeclared(pixels: NDArray[Any], valid: NDArray[np.bool_]) -> str | None:
+    """Values that look like marks of missing data: -9999 and its kin, and a collar of zeros in all bands."""
+    total = pixels.shape[1] * pixels.shape[2]
+    for mark in _MARKS:
+        if pixels.dtype.kind in "iu" and not np.iinfo(pixels.dtype).min <= mark <= np.iinfo(pixels.dtype).max:
+            continue
+        share = int(((pixels == mark).any(0) & valid).sum()) / total
+        if share > (0.01 if mark == 65535 else 0):
+            return f"{mark:g} in {share:.1%} of the pixels"
+    zero = (pixels == 0).all(0) & valid
+    if zero.mean() < 0.01:
+        return None
+    count, patches, areas, _ = cv2.connectedComponentsWithStats(zero.astype(np.uint8), connectivity=4)
+    rim = np.unique(np.concatenate([patches[0], patches[-1], patches[:, 0], patches[:, -1]]))
+    collar = sum(int(areas[patch, cv2.CC_STAT_AREA]) for patch in rim.tolist() if patch and patch < count)
+    return (
+        f"a collar of zeros in all bands, {collar / total:.1%} of the pixels"
+        if collar > 0.01 * total
+        else None
+    )
+
+
+def _objects(labels: NDArray[np.uint8], classes: Classes) -> tuple[tuple[int, int], ...]:
+    found: list[tuple[int, int]] = []
+    for label in classes.foreground:
+        inside = (labels == label).astype(np.uint8)
+        if not inside.any():
+            continue
+        _, _, table, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
+        areas = np.sort(table[1:, cv2.CC_STAT_AREA])[::-1]
+        found += [(label, int(area)) for area in areas[:10000]]
+    return tuple(found)
+
+
+def _mask_digest(labels: NDArray[np.uint8], classes: Classes) -> str | None:
+    if int(np.isin(labels, classes.foreground).sum()) < 20:
+        return None
+    positions = [np.rot90(side, turn) for side in (labels, labels[:, ::-1]) for turn in range(4)]
+    return min(digest_of(np.ascontiguousarray(position)) for position in positions)
+
+
+def _edge_contrast(
+    pixels: NDArray[Any], valid: NDArray[np.bool_], labels: NDArray[np.uint8], classes: Classes
+) -> NDArray[np.float32] | None:
+    """How strong the image's edges are along the mask's outline, for every shift of the mask."""
+    reach = EDGE_REACH_PX
+    height, width = labels.shape
+    if min(height, width) < 6 * reach:
+        return None
+    inside = np.isin(labels, classes.foreground)
+    border = np.zeros_like(inside)
+    border[:, 1:] |= inside[:, 1:] != inside[:, :-1]
+    border[1:] |= inside[1:] != inside[:-1]
+    border[: 2 * reach], border[-2 * reach :], border[:, : 2 * reach], border[:, -2 * reach :] = (False,) * 4
+    rows, columns = np.nonzero(border)
+    if len(rows) < 60:
+        return None
+    every = max(1, len(rows) // 600)
+    rows, columns = rows[::every], columns[::every]
+    slope = np.zeros((height, width), np.float32)
+    for band in pixels[:4]:
+        plane = cv2.GaussianBlur(np.where(valid, band, band[valid].mean()).astype(np.float32), (0, 0), 1.0)
+        steps = cv2.magnitude(cv2.Sobel(plane, cv2.CV_32F, 1, 0), cv2.Sobel(plane, cv2.CV_32F, 0, 1))
+        slope += steps / max(float(steps.mean()), 1e-9)
+    shifts = np.arange(-reach, reach + 1)
+    found = np.array([[slope[rows + y, columns + x].mean() for x in shifts] for y in shifts], np.float32)
+    return found / max(float(found.mean()), 1e-9)
+
+
+def usable(facts: Sequence[Facts | Unreadable]) -> list[Facts]:
+    """Those whose picture could be read."""
+    return [item for item in facts if isinstance(item, Facts)]

@@ -1,0 +1,53 @@
+"""`check`: a dataset in, findings out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import DataError
+from .contradictions import compare_masks
+from .dataset import Dataset, Progress, find_dataset
+from .facts import Unreadable, gather, usable
+from .findings import all_findings
+from .links import find_links
+from .report import Check
+from .statistics import numbers_of
+from .verdict import remember
+
+
+def check(target: Path, overrides: Sequence[str] = (), *, progress: Progress | None = None) -> Check:
+    """Look at every pair of a dataset folder or of the dataset that a config names.
+
+    Time: about 50 ms a picture and core, most of it for local features. Memory: about 0.1 MB a picture.
+
+    Raises:
+        ConfigError, DataError: nothing there that could be checked.
+    """
+    return check_dataset(find_dataset(target, overrides, progress), progress=progress)
+
+
+def check_dataset(dataset: Dataset, *, progress: Progress | None = None) -> Check:
+    """The same for a dataset that was found already."""
+    looked = list(gather(dataset, progress=progress))
+    facts = usable(looked)
+    if not facts:
+        raise DataError(
+            f"no picture of {dataset.name} can be read:\n"
+            + "\n".join(item.fault for item in looked[:20] if isinstance(item, Unreadable))
+        )
+    links, notes = find_links(dataset, facts, progress=progress)
+    classes = dataset.data.class_table()
+    agreements = compare_masks(facts, links, dataset.data, classes)
+    numbers = [
+        numbers_of(split, members, classes)
+        for split in dataset.splits
+        if (members := [item for item in facts if item.member.split == split])
+    ]
+    findings = all_findings(dataset, looked, facts, links, agreements, numbers)
+    result = Check(
+        Dataset(**{**vars(dataset), "notes": (*dataset.notes, *notes)}),
+        tuple(facts), tuple(links), tuple(agreements), tuple(numbers), tuple(findings),
+    )  # fmt: skip
+    remember(result)
+    return result
