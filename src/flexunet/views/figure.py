@@ -41,7 +41,9 @@ def save_figure(figure: Figure, path: Path) -> None:
     ):
         # a letter that no font here has is drawn as a box, which says it all
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        figure.savefig(beside, format=form, pil_kwargs={"quality": 88} if form == "jpeg" else None)
+        figure.savefig(
+            beside, format=form, pil_kwargs={"quality": 88, "subsampling": 0} if form == "jpeg" else None
+        )
 
 
 def tidy(axes: Any) -> None:

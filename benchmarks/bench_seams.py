@@ -1,0 +1,236 @@
+"""Seams between tiles, in numbers and in a picture: blended tiles against the reference's way of tiling.
+
+    python benchmarks/bench_seams.py ../shared/data/uav-scene --work WORK/seams
+
+Trains a network on the left half of the scene (or takes `--model`, a model file of 256 x 256 tiles), predicts
+the right half twice with the same weights, and counts how often the class changes across tile borders against
+everywhere else, and the scores against the truth. `results/seams.json`, `results/seams.png`.
+
+The reference's way: tiles of S pixels are cut with a margin of m where the scene goes on, squeezed to the
+network's size (so by varying factors), predicted one by one, stretched back to the nearest pixel, cut and put
+beside each other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from flexunet.classes import IGNORE_INDEX
+from flexunet.config import read_config
+from flexunet.metrics import ConfusionMatrix, LineChanges, line_changes
+from flexunet.prediction import Predictor
+from flexunet.prediction.tiles import Span
+from flexunet.raster import open_raster, write_png
+from flexunet.training import train
+from flexunet.views import draw_with_legend, overlay
+from machine import RESULTS, machine_facts, save, spread
+
+EDGE = 256
+CONFIG = """
+[data]
+root = "{root}"
+size = [{edge}, {edge}]
+
+[[data.classes]]
+name = "background"
+colour = [0, 0, 0]
+
+[[data.classes]]
+name = "landslide"
+colour = [255, 255, 0]
+
+[train]
+epochs = {epochs}
+
+[output]
+dir = "{run}"
+"""
+Labels = NDArray[np.uint8]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("scene", type=Path, help="folder with ortho.tif and landslide_mask.tif")
+    parser.add_argument("--work", type=Path, default=Path("WORK/seams"), help="where dataset and run go")
+    parser.add_argument("--model", type=Path, help="model file to take in place of training one")
+    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--margin", type=int, default=EDGE // 4, help="the reference's `overlapping`, pixels")
+    parser.add_argument("--rows", type=int, help="only so many rows of the scene (a quick try; not saved)")
+    arguments = parser.parse_args()
+    with open_raster(arguments.scene / "ortho.tif") as reader:
+        image = np.ascontiguousarray(reader.read().transpose(1, 2, 0)[: arguments.rows])
+    with open_raster(arguments.scene / "landslide_mask.tif") as reader:
+        truth = reader.read()[0][: arguments.rows]
+    flown = without_collar(image)
+    middle = image.shape[1] // 2
+    model = arguments.model or trained(arguments, image[:, :middle], truth[:, :middle], flown[:, :middle])
+    right = np.ascontiguousarray(image[:, middle:])
+    truth, flown = np.where(flown, truth, np.uint8(IGNORE_INDEX))[:, middle:], flown[:, middle:]
+    predictor = Predictor.from_file(model, settings=None)
+
+    started = time.perf_counter()
+    ours = predictor(right, tiling="tiled", tta=False)
+    seconds = {"blended": time.perf_counter() - started}
+    started = time.perf_counter()
+    hard = in_the_references_way(predictor, right, EDGE, arguments.margin)
+    seconds["reference"] = time.perf_counter() - started
+
+    grid = predictor.framing(right.shape[:2], "tiled").grid
+    lines = {
+        "blended": (borders(grid.rows), borders(grid.cols)),
+        "reference": tuple(list(range(EDGE, length, EDGE)) for length in right.shape[:2]),
+    }
+    result: dict[str, Any] = {
+        "scene": f"right half of uav-scene, {right.shape[0]} x {right.shape[1]} pixels",
+        "model": "given" if arguments.model else f"trained on the left half, {arguments.epochs} epochs",
+        "machine": machine_facts(threads=torch.get_num_threads()),
+    }
+    for name, labels in (("blended", ours), ("reference", hard)):
+        labels = np.where(flown, labels, np.uint8(IGNORE_INDEX))
+        result[name] = {
+            **seams(line_changes(labels), *lines[name]),
+            "the truth at the same lines": round(line_changes(truth).seam_ratio(*lines[name]), 4),
+            **scores(truth, labels),
+            "seconds": round(seconds[name], 1),
+        }
+    for name in ("blended", "reference"):
+        print(name, result[name])
+    if arguments.rows is None:
+        RESULTS.mkdir(exist_ok=True)
+        save("seams", result)
+    picture = RESULTS / "seams.png" if arguments.rows is None else arguments.work / "seams.png"
+    draw(picture, right, truth, ours, hard, predictor)
+    print(picture)
+
+
+def without_collar(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Where the scene was flown, bool (H, W): black ground with the rim that JPEG leaves is not."""
+    dark = (image.max(2) <= 10).astype(np.uint8)
+    core = cv2.morphologyEx(dark, cv2.MORPH_OPEN, np.ones((7, 7), np.uint8))
+    return np.asarray(cv2.dilate(core, np.ones((7, 7), np.uint8)) == 0)
+
+
+def trained(
+    arguments: argparse.Namespace, image: NDArray[np.uint8], truth: Labels, flown: NDArray[np.bool_]
+) -> Path:
+    """The model file of a network trained on the left half; every fifth row of tiles is validation."""
+    work: Path = arguments.work
+    for row in range(image.shape[0] // EDGE):
+        for col in range(image.shape[1] // EDGE):
+            part = np.s_[row * EDGE : (row + 1) * EDGE, col * EDGE : (col + 1) * EDGE]
+            if flown[part].mean() < 0.5:
+                continue
+            folder = work / "tiles" / ("valid" if row % 5 == 2 else "train")
+            write_png(folder / "images" / f"{row}_{col}.png", np.ascontiguousarray(image[part]))
+            colours = np.array([(0, 0, 0), (255, 255, 0)], np.uint8)[truth[part]]
+            write_png(folder / "masks" / f"{row}_{col}.png", colours)
+    config = work / "seams.toml"
+    text = CONFIG.format(
+        root=(work / "tiles").resolve().as_posix(),
+        run=(work / "run").resolve().as_posix(),
+        epochs=arguments.epochs,
+        edge=EDGE,
+    )
+    config.write_text(text, encoding="utf-8")
+    return train(read_config(config).config, overwrite=True, source=config, show=True).model
+
+
+def in_the_references_way(predictor: Predictor, image: NDArray[np.uint8], split: int, margin: int) -> Labels:
+    """Classes (H, W) of an image (H, W, 3) by squeezed tiles joined with hard seams."""
+    height, width = image.shape[:2]
+    size = predictor.record.data.size
+    whole, labels = Image.fromarray(image), np.zeros((height, width), np.uint8)
+    for top in range(0, height, split):
+        for left in range(0, width, split):
+            before = margin if left - margin >= 0 else 0
+            above = margin if top - margin >= 0 else 0
+            after = margin if left + split + margin <= width else 0
+            below = margin if top + split + margin <= height else 0
+            box = (left - before, top - above, left + split + after, top + split + below)
+            tile = whole.crop(box)
+            squeezed = np.asarray(tile.resize((size[1], size[0]), Image.Resampling.BICUBIC))
+            entered = predictor.record.bands.normalise(squeezed.transpose(2, 0, 1))
+            found = predictor.network_probabilities(torch.from_numpy(entered[None]))[0].argmax(0)
+            stretched = Image.fromarray(found.numpy().astype(np.uint8)).resize(
+                tile.size, Image.Resampling.NEAREST
+            )
+            kept = np.asarray(stretched)[above : above + split, before : before + split]
+            place = labels[top : top + split, left : left + split]
+            place[:] = kept[: place.shape[0], : place.shape[1]]
+    return labels
+
+
+def borders(spans: tuple[Span, ...]) -> list[int]:
+    """Lines where a tile begins or ends, and the middle of each overlap: there another one takes the lead."""
+    lines = {line for span in spans for line in (span.start, span.stop)}
+    lines |= {(one.stop + two.start) // 2 for one, two in pairwise(spans)}
+    return sorted(lines)
+
+
+def seams(changes: LineChanges, rows: list[int], cols: list[int]) -> dict[str, Any]:
+    """The seam ratio, and what chance makes of it: the ratio at the same lines moved by 8 to 120 pixels."""
+    moved = changes.shifted_ratios(rows, cols, range(8, 121, 8))
+    return {
+        "seam_ratio": round(changes.seam_ratio(rows, cols), 4),
+        "moved_lines": spread([ratio for ratio in moved if np.isfinite(ratio)]),
+        "lines": len(rows) + len(cols),
+    }
+
+
+def scores(truth: Labels, labels: Labels) -> dict[str, float]:
+    """IoU, F1, precision and recall of the landslides."""
+    confusion = ConfusionMatrix(2)
+    confusion.add(truth, np.where(truth == IGNORE_INDEX, np.uint8(0), labels))
+    names = ("iou", "f1", "precision", "recall")
+    return {name: round(float(getattr(confusion, name)[1]), 4) for name in names}
+
+
+def draw(
+    path: Path, image: NDArray[np.uint8], truth: Labels, ours: Labels, hard: Labels, predictor: Predictor
+) -> None:
+    """Truth, blended tiles and the reference's tiles side by side, where the latter have the most seams."""
+    edge = min(3 * EDGE, *image.shape[:2])
+    best, top, left = -1.0, 0, 0
+    for row in range(0, image.shape[0] - edge + 1, EDGE // 2):
+        for col in range(0, image.shape[1] - edge + 1, EDGE // 2):
+            part = np.s_[row : row + edge, col : col + edge]
+            if (truth[part] == IGNORE_INDEX).mean() > 0.05:
+                continue
+            lines = [[line - at for line in range(at - at % EDGE, at + edge, EDGE)] for at in (row, col)]
+            changes = line_changes(hard[part])
+            jumps = sum(int(changes.row_changes[line]) for line in lines[0] if 0 < line < edge)
+            jumps += sum(int(changes.col_changes[line]) for line in lines[1] if 0 < line < edge)
+            if jumps > best:
+                best, top, left = jumps, row, col
+    part = np.s_[top : top + edge, left : left + edge]
+    gap = np.full((edge, 12, 3), 255, np.uint8)
+    panels = []
+    for labels in (truth, ours, hard):
+        shown = np.where(labels[part] == IGNORE_INDEX, np.uint8(0), labels[part])
+        panels += [overlay(image[part], shown, predictor.record.classes, tint=0.35, thickness=3), gap]
+    sheet = np.hstack(panels[:-1])
+    height = round(sheet.shape[0] * 1500 / sheet.shape[1])
+    sheet = np.asarray(cv2.resize(sheet, (1500, height), interpolation=cv2.INTER_AREA), np.uint8)
+    colour = predictor.record.classes.colours[1]
+    draw_with_legend(
+        sheet, [(colour, "landslide")], path,
+        title="truth  ·  overlapping tiles, blended  ·  the reference's squeezed tiles with hard seams",
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    main()
