@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, required=True, help="dataset with train/valid/test folders")
     parser.add_argument("--work", type=Path, required=True, help="folder for the runs")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--filters", type=int, default=8)
     parser.add_argument("--levels", type=int, default=6)
