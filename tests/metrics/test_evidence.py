@@ -15,7 +15,7 @@ from flexunet.metrics.area import stratified_area
 from flexunet.metrics.boundary import BoundaryCounts
 from flexunet.metrics.consistency import impossible_pairs, refuse_impossible
 from flexunet.metrics.detection import Detection, area_under_roc, best_image_threshold, image_score
-from flexunet.metrics.objects import by_size, compare_patches, size_edges
+from flexunet.metrics.patches import by_size, compare_patches, size_edges
 
 
 def blocks(*places: tuple[int, int, int, int]) -> np.ndarray:
