@@ -59,7 +59,7 @@ def read_layer(
     info = _read_info(path, layer)
     if attribute is not None:
         attribute = _known(path, "attribute", attribute, [str(name) for name in info["fields"]])
-    to_grid = _transformer(path, info["crs"] or crs, grid)
+    to_grid = transformer(path, info["crs"] or crs, grid)
     try:
         _, _, wkb, columns = pyogrio.raw.read(
             path,
@@ -129,7 +129,7 @@ def _known(path: Path, what: str, wanted: str, names: Sequence[str]) -> str:
     raise DataError(f"{path}: has no {what} {wanted!r}.{hint} It has: {shown or 'none'}.")
 
 
-def _transformer(path: Path, layer_crs: str | None, grid: Grid) -> Any | None:
+def transformer(path: Path, layer_crs: str | None, grid: Grid) -> Any | None:
     """From the layer's CRS to the grid's; None where they are the same or both are missing."""
     if layer_crs is None and grid.crs_wkt is None:
         return None
