@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 from flexunet.config import Config, FlexUNetConfig, dump_toml
 from flexunet.config.loading import parse_config
+from flexunet.config.schema import ENCODERS
 
 HERE = Path.cwd()
 PATIENT = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -79,6 +80,7 @@ SPECIAL = {
     ("FlexUNetConfig", "sigmoid"): st.just(False),
     ("ResUNetConfig", "widths"): st.just((8, 16, 32)),
     ("ResUNetConfig", "depths"): st.just((1, 2)),
+    ("EncoderUNetConfig", "encoder"): st.sampled_from(ENCODERS),
     ("TrainConfig", "class_weights"): st.sampled_from(["none", "auto"]),
     ("AugmentConfig", "scale"): st.sampled_from([(0.5, 1.5), (1.0, 1.0)]),
 }

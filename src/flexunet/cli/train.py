@@ -20,6 +20,9 @@ def train(
         "--budget",
         help="Wall-clock time such as 60m or 1.5h; a short probe chooses the epochs from it.",
     ),
+    quality: str | None = typer.Option(
+        None, "--quality", help="quick, good or best: decides whatever the config does not."
+    ),
     resume: bool = typer.Option(False, "--resume", help="Go on with the run from its last saved state."),
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace the run that is in the run folder."),
 ) -> None:
@@ -36,6 +39,8 @@ def train(
     overrides = list(set_)
     if devices is not None:
         overrides.append(f"train.devices={devices}")
+    if quality is not None:
+        overrides.append(f"quality={quality}")
     if budget is not None:
         overrides.append(f"train.budget_minutes={minutes(budget)}")
     loaded = read_config(config, overrides)

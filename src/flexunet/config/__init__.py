@@ -10,6 +10,7 @@ from .augmentation import (
 )
 from .convert import convert_config
 from .loading import Loaded, load_config, read_config
+from .quality import at_quality
 from .schema import (
     ClassConfig,
     Config,
@@ -48,6 +49,7 @@ __all__ = [
     "SharpeningConfig",
     "SplitConfig",
     "TrainConfig",
+    "at_quality",
     "convert_config",
     "dump_toml",
     "load_config",

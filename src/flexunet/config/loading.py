@@ -14,6 +14,7 @@ from .draft import Draft
 from .native import read_native
 from .overrides import apply_overrides, working_folder
 from .paths import absolute
+from .quality import apply_quality
 from .reference import read_reference
 from .reference.keys import KEYS as REFERENCE_KEYS
 from .reference.keys import WITHOUT_EFFECT
@@ -65,6 +66,7 @@ def parse_config(text: str, path: Path, overrides: Sequence[str] = (), notes: Se
     """
     draft = read_draft(text, path)
     apply_overrides(draft, overrides)
+    apply_quality(draft)
     config = validate(draft)
     if draft.problems or config is None:
         problems = sorted(draft.problems, key=lambda problem: (problem.path is None, problem.line or 0))

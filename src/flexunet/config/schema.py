@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from ..classes import Classes, Colour
 from .augmentation import AugmentConfig
@@ -222,6 +222,11 @@ ModelConfig = Annotated[
 
 # --------------------------------------------------------------------------------------------------- train
 
+Precision = Annotated[
+    Literal["auto", "32", "bf16", "fp16"],
+    BeforeValidator(lambda value: str(value) if type(value) is int else value),  # 32 without quotes
+]
+
 LossName = Literal[
     "categorical_crossentropy", "binary_crossentropy", "dice", "focal", "tversky", "lovasz",
     "dice_loss_multiclass", "dice_loss", "bce_dice_loss", "jacard_loss", "iou_loss", "bce_iou_loss",
@@ -298,7 +303,7 @@ class TrainConfig(Section):
     """Machines, under torchrun or SLURM."""
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute."""
-    precision: Literal["auto", "32", "bf16", "fp16"] = "auto"
+    precision: Precision = "auto"
     """Mixed precision; `auto` takes bf16 where the hardware has the instructions."""
     channels_last: bool = True
     """Memory layout of the network: channels last."""
@@ -388,9 +393,16 @@ class OutputConfig(Section):
     """`reference` layout: the log names written to train_metrics.csv."""
 
 
+Quality = Literal["quick", "good", "best"]
+
+
 class Config(Section):
     """What a run is."""
 
+    quality: Quality | None = None
+    """One dial for network, input size, epochs, augmentation, rates, averaging and test-time augmentation:
+    what is not written in the config follows from it. Left out: every option at its own default.
+    """
     data: DataConfig = DataConfig()
     model: ModelConfig = ResUNetConfig()
     train: TrainConfig = TrainConfig()

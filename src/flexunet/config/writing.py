@@ -39,8 +39,10 @@ def dump_toml(
     """
     writer = _Writer(comments, None if active is None else set(active), relative_to)
     lines = [wrapped for line in preamble.splitlines() for wrapped in _comment(line)]
-    for section in type(config).model_fields:
-        lines += ["", *writer.section((section,), getattr(config, section))]
+    for name in type(config).model_fields:
+        value = getattr(config, name)
+        section = isinstance(value, BaseModel)
+        lines += ["", *writer.section((name,), value)] if section else writer.field((name,), value, Config)
     return "\n".join(lines).strip() + "\n"
 
 

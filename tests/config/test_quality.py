@@ -1,0 +1,78 @@
+"""The dial decides what a config leaves open, says what that is, and never overrides what is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flexunet.config import Config, EncoderUNetConfig, Loaded, ResUNetConfig, at_quality, dump_toml
+from flexunet.config.loading import parse_config
+from flexunet.config.quality import RECIPES
+from flexunet.config.schema import Quality
+from flexunet.errors import ConfigError
+
+POSITIONS: tuple[Quality, ...] = ("quick", "good", "best")
+
+
+def read(text: str, *overrides: str) -> Loaded:
+    return parse_config(text, Path("run.toml"), overrides)
+
+
+@pytest.mark.parametrize("quality", POSITIONS)
+def test_everything_it_stands_for_is_taken_and_told(quality: Quality) -> None:
+    loaded = read(f'quality = "{quality}"')
+    told = " ".join(loaded.notes)
+    for name, value in RECIPES[quality].items():
+        section, key = name.split(".")
+        found = getattr(getattr(loaded.config, section), key)
+        assert (list(found) if isinstance(found, tuple) else found) == value
+        assert name in told
+
+
+def test_what_is_written_stays() -> None:
+    text = 'quality = "best"\n[train]\nepochs = 3\n[model]\nencoder = "efficientnet_lite1"'
+    loaded = read(text, "data.size=[64,96]")
+    model = loaded.config.model
+    assert isinstance(model, EncoderUNetConfig)
+    assert (loaded.config.train.epochs, model.encoder, loaded.config.data.size) == (
+        3,
+        "efficientnet_lite1",
+        (64, 96),
+    )
+    assert not any(name in loaded.notes[0] for name in ("epochs", "model.encoder", "data.size"))
+
+
+def test_another_network_keeps_its_own_settings() -> None:
+    loaded = read('quality = "good"\n[model]\narchitecture = "resunet"')
+    assert loaded.config.model == ResUNetConfig()
+    assert loaded.config.train.epochs == RECIPES["good"]["train.epochs"]
+
+
+def test_a_time_budget_decides_the_epochs() -> None:
+    assert "epochs" not in read('quality = "best"', "train.budget_minutes=30").notes[0]
+
+
+@pytest.mark.parametrize("quality", POSITIONS)
+def test_a_saved_config_reads_back_with_nothing_left_to_derive(quality: Quality) -> None:
+    loaded = read(f'quality = "{quality}"\n[train]\nema = 0.5')
+    again = read(dump_toml(loaded.config))
+    assert again.config == loaded.config
+    assert again.notes == ()
+
+
+def test_without_the_dial_nothing_changes() -> None:
+    assert read("").config.model_copy(update={"output": Config().output}) == Config()
+
+
+def test_a_position_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r'"better" does not fit\. Expected one of "quick", "good", "best"'):
+        read('quality = "better"')
+
+
+def test_a_config_is_put_at_a_quality_but_for_what_is_kept() -> None:
+    config = at_quality(Config(), "best", {"data.size"})
+    assert config.data.size == Config().data.size
+    assert config.model == EncoderUNetConfig(encoder="efficientnet_lite2")
+    derived = read('quality = "best"\n[data]\nsize = [256, 256]').config
+    assert config == derived.model_copy(update={"output": config.output})
