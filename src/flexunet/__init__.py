@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # `typing` alone costs more than all the rest of this import
 if TYPE_CHECKING:
     from .config import Config as Config
     from .config import load_config as load_config
