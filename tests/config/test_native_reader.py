@@ -259,3 +259,9 @@ def test_text_that_is_not_utf8_is_read_and_said(tmp_path: Path) -> None:
     assert read_config(file).config.train.epochs == 4
     file.write_bytes(b"\xef\xbb\xbf[train]\nepochs = 5\n")
     assert read_config(file).config.train.epochs == 5
+
+
+def test_a_precision_of_32_may_be_written_as_a_number(tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text("[train]\nprecision = 32\n")
+    assert read_config(tmp_path / "run.toml").config.train.precision == "32"
+    assert read_config(tmp_path / "run.toml", ["train.precision=32"]).config.train.precision == "32"
