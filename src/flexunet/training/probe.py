@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from ..config.schema import TrainConfig
 from ..data import Batch
+from ..progress import duration
 from .hardware import gradients_are_final
 from .losses import Scored, weighted_sum
 from .optim import OptimizerStep, build_optimizer
-from .reporter import duration
 from .validation import Batches
 
 PROBE_SECONDS = 5.0

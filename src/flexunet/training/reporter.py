@@ -1,17 +1,13 @@
-"""What the person at the keyboard sees of a run: a bar in a terminal, one line a minute elsewhere."""
+"""What the person at the keyboard sees of a run: progress, and a line where there is something to say."""
 
 from __future__ import annotations
 
 import logging
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from ..progress import Progress
 
-LINE_EVERY_SECONDS = 60.0
 log = logging.getLogger("flexunet")
 
 
@@ -21,65 +17,39 @@ class Reporter:
     """
 
     def __init__(self, *, show: bool) -> None:
-        self._show = show
-        self._console = Console(file=sys.stderr)
-        self._bar: Progress | None = None
-        self._task = TaskID(0)
-        self._total = self._first = 0
-        self._started = self._last_line = time.monotonic()
-        if show and self._console.is_terminal:
-            self._bar = Progress(
-                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-                TextColumn("{task.fields[rate]:.1f} images/s"), TextColumn("loss {task.fields[loss]:.4f}"),
-                console=self._console,
-            )  # fmt: skip
+        self._progress = Progress() if show else None
+        self._total = 0
 
     @contextmanager
     def started(self, total: int, done: int) -> Iterator[None]:
         """Show progress inside this context: `done` of `total` batches are over already."""
-        self._total, self._first = total, done
-        self._started = self._last_line = time.monotonic()
-        if self._bar is None:
+        self._total = total
+        if self._progress is None:
             yield
             return
-        with self._bar:
-            self._task = self._bar.add_task(
-                "training", total=total, completed=done, rate=0.0, loss=float("nan")
-            )
+        self._progress.update("training", done, total)
+        try:
             yield
+        finally:
+            self._progress.close()
 
     def step(self, epoch: int, epochs: int, done: int, loss: float, images_per_second: float) -> None:
         """A batch is done: `done` of all batches of the run, the epoch's mean loss so far."""
-        if self._bar is not None:
-            text = f"epoch {epoch}/{epochs}"
-            self._bar.update(self._task, completed=done, description=text, rate=images_per_second, loss=loss)
-            return
-        now = time.monotonic()
-        if now - self._last_line >= LINE_EVERY_SECONDS:
-            self._last_line = now
-            left = (now - self._started) / max(done - self._first, 1) * (self._total - done)
-            self.line(
-                f"epoch {epoch}/{epochs}, batch {done}/{self._total}, loss {loss:.4f}, "
-                f"{images_per_second:.1f} images/s, {duration(left)} left"
+        if self._progress is not None:
+            note = f"epoch {epoch}/{epochs}, loss {loss:.4f}"
+            self._progress.update(
+                "training", done, self._total, rate=images_per_second, unit="images", note=note
             )
 
     def line(self, text: str) -> None:
         """One line for the user, above the bar."""
         log.info("%s", text)
-        if self._show:
-            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        if self._progress is not None:
+            self._progress.line(text)
 
     def warn(self, text: str) -> None:
         """One line the user should not miss."""
-        if self._show:
-            self._console.print(f"Warning: {text}", markup=False, highlight=False, soft_wrap=True)
+        if self._progress is not None:
+            self._progress.line(f"Warning: {text}")
         else:
             log.warning("%s", text)
-
-
-def duration(seconds: float) -> str:
-    """`42 s`, `12 min`, `3 h 05 min`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
