@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from ..classes import Colour, palette_colour
 from ..config.schema import DataConfig
 from ..data import decode_mask
-from ..raster import Grid, RasterReader, Window, open_raster, read_picture
+from ..raster import Grid, Picture, RasterReader, Window, open_raster, read_picture
 from ..raster.reader import PictureReader
+from .missing import collar
 
 Labels = NDArray[np.uint8]
 
@@ -77,7 +78,29 @@ class PictureFile:
         if self.windowed:
             return open_raster(self.path)
         picture = read_picture(self.path, nodata=self.nodata)
-        return _DecodedReader(self.path, picture.pixels, picture.valid, picture.band_names, picture.grid)
+        return _reader(self.path, picture)
+
+    def open_for_tiles(self) -> RasterReader:
+        """A reader that keeps the picture for the next tile."""
+        return open_raster(self.path) if self.windowed else _reader(self.path, _kept(self.path, self.nodata))
+
+    def collar(self) -> NDArray[np.bool_] | None:
+        """The collar of the picture, see `missing.collar`; kept for the next tile."""
+        return _kept_collar(self.path, self.nodata)
+
+
+@lru_cache(maxsize=4)
+def _kept(path: Path, nodata: float | None) -> Picture:
+    return read_picture(path, nodata=nodata)
+
+
+@lru_cache(maxsize=4)
+def _kept_collar(path: Path, nodata: float | None) -> NDArray[np.bool_] | None:
+    return collar(_kept(path, nodata).pixels)
+
+
+def _reader(path: Path, picture: Picture) -> RasterReader:
+    return _DecodedReader(path, picture.pixels, picture.valid, picture.band_names, picture.grid)
 
 
 class _DecodedReader(PictureReader):

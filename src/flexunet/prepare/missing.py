@@ -39,21 +39,27 @@ def without_marks(pixels: Pixels, valid: Valid, marks: tuple[float, ...]) -> Val
     return valid
 
 
-def collar(pixels: Pixels) -> Valid | None:
+def collar(pixels: Pixels, sides: tuple[bool, bool, bool, bool] = (True,) * 4) -> Valid | None:
     """Pixels of connected areas that are 0 in all bands and lie along the edge; None where there are none.
 
-    Only pictures of three bands and more: in one band 0 is dark ground or sea. An area counts from
-    `LEAST_COLLAR_PX` pixels of which `LEAST_EDGE_PX` lie on the edge.
+    sides: which edges (top, bottom, left, right) of a tile are edges of its picture. Areas that fill a
+    quarter of a tile and more count without touching one. Only pictures of three bands and more: in one band
+    0 is dark ground or sea. An area counts from `LEAST_COLLAR_PX` pixels of which `LEAST_EDGE_PX` lie on the
+    edge.
     """
     if len(pixels) < 3:
         return None
     zero = np.asarray(~pixels.any(0))
-    edge = np.concatenate([zero[0], zero[-1], zero[1:-1, 0], zero[1:-1, -1]])
-    if edge.sum() < LEAST_EDGE_PX:
+    if zero.sum() < LEAST_COLLAR_PX:
         return None
     count, labels, stats, _ = cv2.connectedComponentsWithStats(zero.view(np.uint8), connectivity=4)
-    on_edge = np.concatenate([labels[0], labels[-1], labels[1:-1, 0], labels[1:-1, -1]])
-    touching = np.bincount(on_edge, minlength=count)
-    large = (stats[:, cv2.CC_STAT_AREA] >= LEAST_COLLAR_PX) & (touching >= LEAST_EDGE_PX)
+    edges = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
+    touching = np.zeros(count, np.int64)
+    for edge, counts in zip(edges, sides, strict=True):
+        touching += np.bincount(edge, minlength=count) * counts
+    areas = stats[:, cv2.CC_STAT_AREA]
+    large = (areas >= LEAST_COLLAR_PX) & (touching >= LEAST_EDGE_PX)
+    if not all(sides):
+        large |= areas >= zero.size / 4
     large[0] = False
     return np.asarray(large[labels]) if large.any() else None

@@ -23,7 +23,7 @@ from ..raster import (
     write_raster,
 )
 from . import terrain
-from .items import Item, Labels
+from .items import Item, Labels, PictureFile
 from .missing import collar, find_marks, without_marks
 from .options import Options
 
@@ -61,11 +61,12 @@ def read_piece(item: Item, options: Options, window: Window | None, *, labelled:
     Raises:
         DataError, RasterError: something cannot be read or does not fit.
     """
-    with item.image.open() as reader:
+    with _opened(item, window) as reader:
         size_hw = reader.shape[1], reader.shape[2]
         pixels, valid = reader.read_valid(window)
         grid, names = reader.grid, reader.band_names
-        valid, found = _undeclared(pixels, valid, options)
+        around = _collar(item, reader, pixels, window) if options.collars else None
+        valid, found = _undeclared(pixels, valid, around)
         own = len(pixels)
         extras = [
             _companion(name, path, grid, size_hw, window, item) for name, path in _companions(item, options)
@@ -95,14 +96,31 @@ def read_piece(item: Item, options: Options, window: Window | None, *, labelled:
     return Piece(pixels, valid, labels, here, names, own, found)
 
 
-def _undeclared(pixels: Pixels, valid: Valid, options: Options) -> tuple[Valid, tuple[str, ...]]:
+def _opened(item: Item, window: Window | None) -> RasterReader:
+    if window is not None and isinstance(item.image, PictureFile):
+        return item.image.open_for_tiles()
+    return item.image.open()
+
+
+def _collar(item: Item, reader: RasterReader, pixels: Pixels, window: Window | None) -> Valid | None:
+    """The collar in a window: that of a picture in memory, else what the window shows of it."""
+    if window is None:
+        return collar(pixels)
+    if isinstance(item.image, PictureFile) and not item.image.windowed:
+        whole = item.image.collar()
+        return None if whole is None else whole[window.rows, window.cols]
+    _, height, width = reader.shape
+    bottom, right = window.row + window.height == height, window.col + window.width == width
+    return collar(pixels, (window.row == 0, bottom, window.col == 0, right))
+
+
+def _undeclared(pixels: Pixels, valid: Valid, around: Valid | None) -> tuple[Valid, tuple[str, ...]]:
     """Valid pixels without marks and collars, and what was found."""
     found = []
     marks = find_marks(pixels, valid)
     if marks:
         valid = without_marks(pixels, valid, marks)
         found += [f"{mark:g}" for mark in marks]
-    around = collar(pixels) if options.collars else None
     if around is not None and (around & valid).any():
         valid = valid & ~around
         found.append("collar of zeros")

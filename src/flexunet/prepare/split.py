@@ -11,7 +11,9 @@ import numpy as np
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 SHARE_BINS = 4
-"""Classes of object share that a split by share keeps in balance."""
+"""Most classes of object share that a split by share keeps in balance."""
+LEAST_IN_BIN = 10
+"""Fewer would make every class too small to be divided."""
 
 
 def split_counts(count: int, shares: Sequence[float]) -> tuple[int, ...]:
@@ -62,10 +64,12 @@ def assign_groups(
 
 def share_strata(object_shares: Mapping[str, float]) -> dict[str, str]:
     """A stratum for every item by its object share: `negatives` for 0, else one of equally filled classes."""
+    full = sum(share > 0 for share in object_shares.values())
+    bins = max(1, min(SHARE_BINS, full // LEAST_IN_BIN))
     ordered = sorted((share, item) for item, share in object_shares.items() if share > 0)
     strata = {item: "negatives" for item, share in object_shares.items() if share == 0}
     for place, (_, item) in enumerate(ordered):
-        strata[item] = f"share {1 + place * SHARE_BINS // len(ordered)}"
+        strata[item] = f"share {1 + place * bins // len(ordered)}"
     return strata
 
 

@@ -36,7 +36,9 @@ def read_layout(src: Path, options: Options) -> Source:
         raise DataError(f"{src} is a file; the layout {options.layout} is a folder.")
     if src.is_file() and not _module("scene").matches(src):
         raise DataError(f"{src} is not a folder and no GeoTIFF.")
-    name = options.layout or ("flat" if options.image_pattern else _detected(src))
+    name = options.layout or (
+        "flat" if options.image_pattern else "scene" if src.is_file() else _detected(src)
+    )
     source: Source = _module(name).read(src, options)
     return source
 

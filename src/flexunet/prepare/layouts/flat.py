@@ -40,6 +40,8 @@ def read(root: Path, options: Options) -> Source:
             side = masks if bare != path.stem else images
             side[(re.sub(r"[\W_]+", "", bare).lower(),)].append(path)
         expected = "names that differ by a word such as Label or mask only"
+        if len(pictures) == 2 and len(masks) == len(images) == 1:  # nothing to mix up, whatever their names
+            masks = {next(iter(images)): next(iter(masks.values()))}
     problems: list[Problem] = []
     items = []
     for key in sorted(images.keys() | masks.keys()):
