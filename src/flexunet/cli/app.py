@@ -89,16 +89,34 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def _register() -> None:
     """Adds every command; what they need beyond the standard library is imported when they run."""
-    from . import check, convert, demo, evaluate, init, inspect, predict, prepare, train
+    from . import (
+        check,
+        convert,
+        demo,
+        evaluate,
+        fetch,
+        init,
+        inspect,
+        predict,
+        prepare,
+        preview,
+        report,
+        stats,
+        train,
+    )
 
     check.register(app)
     convert.register(app)
     demo.register(app)
     evaluate.register(app)
+    fetch.register(app)
     init.register(app)
     inspect.register(app)
     predict.register(app)
     prepare.register(app)
+    preview.register(app)
+    report.register(app)
+    stats.register(app)
     train.register(app)
 
 
