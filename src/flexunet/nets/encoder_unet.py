@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from .efficientnet_lite import EfficientNetLite
 from .resunet import ConvNorm, UpsampleTo
+from .timm_encoder import PREFIX, TimmEncoder
 
 
 class EncoderUNet(nn.Module):
@@ -37,7 +38,8 @@ class EncoderUNet(nn.Module):
         """Whether the encoder started from learned weights and is to be trained gently."""
         self.register_buffer("input_scale", torch.ones(in_channels, 1, 1))
         self.register_buffer("input_shift", torch.zeros(in_channels, 1, 1))
-        self.encoder = EfficientNetLite(encoder, in_channels, len(decoder_widths) + 1)
+        kind = TimmEncoder if encoder.startswith(PREFIX) else EfficientNetLite
+        self.encoder = kind(encoder, in_channels, len(decoder_widths) + 1)
         *skips, deepest = self.encoder.widths
         sources = (deepest, *decoder_widths)
         self.decoder = nn.ModuleList(

