@@ -49,7 +49,7 @@ def small_network(record: ModelRecord, seed: int = 5) -> nn.Module:
     with torch.no_grad():
         logits = network(torch.randn(1, len(record.bands), 64, 64))
         bias = [value for name, value in network.named_parameters() if name.endswith("bias")][-1]
-        bias -= logits.mean((0, 2, 3))
+        bias.sub_(logits.mean((0, 2, 3)))
     return network
 
 
@@ -72,7 +72,8 @@ def blobs(height: int, width: int, bands: int = 3, seed: int = 0) -> NDArray[np.
     rng = np.random.default_rng(seed)
     coarse = rng.random((bands, -(-height // 6) + 1, -(-width // 6) + 1), np.float32)
     planes = [cv2.resize(plane, (width, height), interpolation=cv2.INTER_CUBIC) for plane in coarse]
-    return (1 + np.clip(np.stack(planes), 0, 1) * 254).astype(np.uint8)
+    scaled: NDArray[np.uint8] = (1 + np.clip(np.stack(planes), 0, 1) * 254).astype(np.uint8)
+    return scaled
 
 
 def write_scene(path: Path, pixels: NDArray[Any], grid: Grid = HALF_METRE, **more: Any) -> Path:

@@ -76,6 +76,17 @@ def predict_command(
     ),
     confidence: str = typer.Option(None, "--confidence", help="Scenes: also how sure, entropy or margin."),
     html: bool = typer.Option(False, "--html", help="Scenes: also a map for any browser, in one file."),
+    polygons: str = typer.Option(
+        None, "--polygons", help="Scenes: also polygons with attributes: gpkg, geojson, parquet or shp."
+    ),
+    min_area: float = typer.Option(0.0, "--min-area", help="Smallest polygon, m2 (pixels without a CRS)."),
+    simplify: float = typer.Option(
+        0.0, "--simplify", help="Bends of outlines that are left out, metres (pixels without a CRS)."
+    ),
+    dem: Path = typer.Option(None, "--dem", help="Elevations for slope, aspect, relief of each polygon."),
+    truth: Path = typer.Option(
+        None, "--evaluate", help="Scenes: score against this raster or these polygons, and map the errors."
+    ),
     aoi: Path = typer.Option(None, "--aoi", help="Scenes: only inside the polygons of this file."),
     resolution: float = typer.Option(
         None, "--resolution", help="Scenes: metres a pixel in training, where the model does not say so."
@@ -147,6 +158,11 @@ def predict_command(
         keep_black=keep_black,
         max_memory=max_memory,
         dask=dask,
+        polygons=polygons,
+        min_area=min_area,
+        simplify=simplify,
+        dem=dem,
+        truth=truth,
         overwrite=overwrite,
     )
     failed = done = 0

@@ -15,7 +15,8 @@ from ..errors import ConfigError
 if TYPE_CHECKING:
     from ..classes import Classes
     from ..prediction import Predictor
-    from ..prediction.scenes import SceneOptions, SceneResult, ScenesReport
+    from ..prediction.scenes import Products, SceneOptions, SceneResult, ScenesReport
+    from ..prediction.scenes.options import Progress
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class SceneWishes:
     keep_black: bool
     max_memory: str | None
     dask: str | None
+    polygons: str | None
+    min_area: float
+    simplify: float
+    dem: Path | None
+    truth: Path | None
     overwrite: bool
 
     def options(self, classes: Classes) -> SceneOptions:
@@ -62,7 +68,33 @@ class SceneWishes:
             overwrite=self.overwrite,
         )
 
+    def products(self) -> Products:
+        """What is made of the rasters.
+
+        Raises:
+            ConfigError: a word that means nothing.
+        """
+        from ..prediction.scenes import Products
+
+        if self.polygons not in (None, "gpkg", "geojson", "parquet", "shp"):
+            raise ConfigError(f"--polygons {self.polygons}: gpkg, geojson, parquet or shp are possible.")
+        if self.polygons is None and (self.dem is not None or self.min_area or self.simplify):
+            raise ConfigError("--dem, --min-area and --simplify are about polygons: add --polygons gpkg.")
+        if self.min_area < 0 or self.simplify < 0:
+            raise ConfigError("--min-area and --simplify are 0 or more.")
+        return Products(
+            polygons=self.polygons,  # type: ignore[arg-type]  # checked above
+            min_area=self.min_area,
+            simplify=self.simplify,
+            dem=self.dem,
+            overlay=self.overlay,
+            html=self.html,
+        )
+
     def _labels(self, classes: Classes) -> tuple[int, ...]:
+        if self.polygons is not None and not (len(self.probability) == 1 and len(classes) == 2):
+            # polygons say how probable they are: the foreground alone, or a band for every class
+            return classes.foreground if len(classes) == 2 else tuple(range(len(classes)))
         if self.probability == "all":
             return classes.foreground
         unknown = [name for name in self.probability if name not in classes.names]
@@ -84,12 +116,12 @@ def predict_all_scenes(
     threads: int | None,
 ) -> ScenesReport:
     """Predict the scenes, say what becomes of them, and give the report."""
-    from ..prediction.scenes import plan_scene, predict_scene, predict_scenes
+    from ..prediction.scenes import make_products, plan_scene, predict_scene, predict_scenes
     from ..prediction.scenes.forecast import forecast
     from .progress import show_progress
 
     classes = predictor.record.classes
-    options = wishes.options(classes)
+    options, products = wishes.options(classes), wishes.products()
     with ExitStack() as stack:
         crew = None
         if wishes.dask is not None:
@@ -110,9 +142,12 @@ def predict_all_scenes(
             return predict_scene(predictor, scene, target, options, job=job, progress=tell)
 
         def finish(scene: str | Path, result: SceneResult) -> list[str]:
-            return _draw(scene, result, classes, wishes)
+            notes = list(make_products(scene, result, classes, products, progress=tell))
+            if wishes.truth is not None:
+                notes += _evaluate(scene, result, classes, wishes.truth, tell)
+            return notes
 
-        report = predict_scenes(scenes, folder, options, predict_one, finish)
+        report = predict_scenes(scenes, folder, options, predict_one, finish, products)
     for note in report.notes:
         _note(note)
     for problem in report.failed:
@@ -131,18 +166,20 @@ def _note(note: str) -> None:
     typer.echo(f"Note: {note}", err=True)
 
 
-def _draw(scene: str | Path, result: SceneResult, classes: Classes, wishes: SceneWishes) -> list[str]:
-    """What people look at."""
-    from ..prediction.scenes.source import is_address
-    from ..views import draw_scene_overlay, write_html_map
+def _evaluate(
+    scene: str | Path, result: SceneResult, classes: Classes, truth: Path, progress: Progress
+) -> list[str]:
+    """The scores of a scene, in a folder beside it and in words."""
+    from ..evaluation.scene import evaluate_scene
+    from ..prediction.scenes import is_address
 
-    notes: list[str] = []
-    out = result.class_map
-    if is_address(scene):
-        wanted = wishes.overlay or wishes.html
-        return ["no pictures are drawn of scenes on a network"] if wanted else []
-    if wishes.overlay:
-        draw_scene_overlay(Path(scene), out, out.with_name(f"{out.stem}_overlay.jpg"), classes)
-    if wishes.html:
-        notes += write_html_map(out.with_name(f"{out.stem}.html"), Path(scene), out, classes)
-    return notes
+    scores = evaluate_scene(
+        result.class_map,
+        truth,
+        classes,
+        result.class_map.with_name(f"{result.class_map.stem}_evaluation"),
+        scene=None if is_address(scene) else Path(scene),
+        overwrite=True,
+        progress=progress,
+    )
+    return list(scores.notes)

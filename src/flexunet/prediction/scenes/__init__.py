@@ -5,10 +5,13 @@ from .job import SceneJob, plan_scene
 from .journal import Workbench, open_workbench
 from .memory import parse_bytes
 from .options import SceneOptions, SceneResult
+from .products import Products, make_products
 from .run import compute_missing, compute_parts, finish_scene, predict_scene, refuse_existing, result_files
+from .source import is_address
 from .sources import find_sources, is_scene
 
 __all__ = [
+    "Products",
     "SceneJob",
     "SceneOptions",
     "SceneResult",
@@ -18,7 +21,9 @@ __all__ = [
     "compute_parts",
     "find_sources",
     "finish_scene",
+    "is_address",
     "is_scene",
+    "make_products",
     "open_workbench",
     "parse_bytes",
     "plan_scene",

@@ -11,6 +11,7 @@ from ...errors import DataError, FlexunetError, Interrupted, OutputExistsError, 
 from ..outputs import name_outputs
 from ..predict_files import problem_of
 from .options import SceneOptions, SceneResult
+from .products import ProductFiles, Products
 from .run import refuse_existing
 from .source import is_address
 from .sources import Source
@@ -37,6 +38,7 @@ def predict_scenes(
     options: SceneOptions,
     predict_one: PredictOne,
     finish: Finish = lambda scene, result: (),
+    products: Products | None = None,
 ) -> ScenesReport:
     """Predict every scene to `out/NAME.tif` by `predict_one`, and hand the result to `finish`.
 
@@ -55,6 +57,8 @@ def predict_scenes(
     for target in targets.values():
         try:
             refuse_existing(target, options)
+            if not options.overwrite:
+                ProductFiles.of(target, products or Products()).refuse_existing()
         except OutputExistsError as error:
             faults.append(str(error))
     if faults:

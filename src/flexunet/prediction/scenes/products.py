@@ -1,0 +1,132 @@
+"""What is made of a finished class map: polygons, an inventory, pictures, a map, styles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ...classes import Classes
+from ...errors import OutputExistsError
+from ...raster import open_raster
+from .options import Progress, SceneResult
+from .source import is_address
+
+PolygonFormat = Literal["gpkg", "geojson", "parquet", "shp"]
+
+
+@dataclass(frozen=True)
+class Products:
+    """What is wanted beside the rasters."""
+
+    polygons: PolygonFormat | None = None
+    min_area: float = 0.0
+    """Of a polygon, in square metres; pixels where the scene has no CRS."""
+    simplify: float = 0.0
+    """Bends that are left out of polygons, in metres; pixels where the scene has no CRS."""
+    dem: Path | None = None
+    """Elevations for the polygons' terrain attributes."""
+    overlay: bool = False
+    html: bool = False
+
+
+@dataclass(frozen=True)
+class ProductFiles:
+    """Where the products of a class map NAME.tif go; all beside it."""
+
+    polygons: Path | None
+    inventory: Path | None
+    overlay: Path | None
+    html: Path | None
+
+    @classmethod
+    def of(cls, class_map: Path, products: Products) -> ProductFiles:
+        """NAME_polygons.*, NAME_inventory.csv, NAME_overlay.jpg, NAME.html."""
+
+        def beside(ending: str, wanted: object) -> Path | None:
+            return class_map.with_name(f"{class_map.stem}{ending}") if wanted else None
+
+        return cls(
+            polygons=beside(f"_polygons.{products.polygons}", products.polygons),
+            inventory=beside("_inventory.csv", products.polygons),
+            overlay=beside("_overlay.jpg", products.overlay),
+            html=beside(".html", products.html),
+        )
+
+    def refuse_existing(self) -> None:
+        """Check that nothing is replaced unasked.
+
+        Raises:
+            OutputExistsError: one of the files is there.
+        """
+        for path in (self.polygons, self.inventory, self.overlay, self.html):
+            if path is not None and path.exists():
+                raise OutputExistsError(
+                    f"{path}: already there. Allow replacing with --overwrite, or choose another folder."
+                )
+
+
+def make_products(
+    scene: str | Path,
+    result: SceneResult,
+    classes: Classes,
+    products: Products,
+    *,
+    progress: Progress | None = None,
+) -> tuple[str, ...]:
+    """Make what is wanted of a scene's results, replacing what is there; gives notes on it.
+
+    Memory: that of each product, see there; none grows with the scene's height.
+
+    Raises:
+        DataError, RasterError: a product cannot be made; what is made already stays.
+        MissingExtraError: polygons without the extra `geo`.
+    """
+    files = ProductFiles.of(result.class_map, products)
+    notes: list[str] = []
+    if files.polygons is not None:
+        from ...vector import write_polygons, write_raster_style
+
+        def rows(done: int, total: int) -> None:
+            if progress is not None:
+                progress("polygons, rows", done, total)
+
+        summary = write_polygons(
+            result.class_map,
+            files.polygons,
+            classes=classes,
+            probability=_matching(result, classes),
+            dem=products.dem,
+            min_area=products.min_area,
+            simplify=products.simplify,
+            inventory=files.inventory,
+            overwrite=True,
+            progress=rows,
+        )
+        notes += [f"{summary.polygons} polygons, measured by {summary.method} area", *summary.notes]
+        write_raster_style(result.class_map.with_suffix(".qml"), classes)
+    if files.overlay is None and files.html is None:
+        return tuple(notes)
+    if is_address(scene):
+        return (*notes, "no pictures are drawn of scenes on a network")
+    from ...views import draw_scene_overlay, write_html_map
+
+    if files.overlay is not None:
+        draw_scene_overlay(Path(scene), result.class_map, files.overlay, classes)
+    if files.html is not None:
+        features = None
+        if files.polygons is not None:
+            from ...vector.features import read_features
+
+            with open_raster(result.class_map) as raster:
+                features = read_features(files.polygons, raster.grid)
+        notes += write_html_map(files.html, Path(scene), result.class_map, classes, features)
+    return tuple(notes)
+
+
+def _matching(result: SceneResult, classes: Classes) -> Path | None:
+    """The probabilities, where their bands are those that polygons can be given: one, or one a class."""
+    if result.probability is None:
+        return None
+    with open_raster(result.probability) as raster:
+        return result.probability if raster.shape[0] in (1, len(classes)) else None
