@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,16 +64,18 @@ def write_layer(path: Path, schema: Any, batches: Iterable[Any], crs_wkt: str | 
                 _write_parquet(part, schema, batches, crs_wkt)
             else:
                 stream = pyarrow.RecordBatchReader.from_batches(schema, _watched(batches, trouble))
-                pyogrio.raw.write_arrow(
-                    stream,
-                    part,
-                    layer=layer if kind != "shp" else None,
-                    driver=_DRIVERS[kind],
-                    geometry_name=GEOMETRY,
-                    geometry_type="Polygon",
-                    crs=crs_wkt,
-                    layer_options=_OPTIONS.get(kind) if kind != "geojson" or crs_wkt else None,
-                )
+                with warnings.catch_warnings():
+                    warnings.filterwarnings("ignore", "'crs' was not provided")  # pixels have none
+                    pyogrio.raw.write_arrow(
+                        stream,
+                        part,
+                        layer=layer if kind != "shp" else None,
+                        driver=_DRIVERS[kind],
+                        geometry_name=GEOMETRY,
+                        geometry_type="Polygon",
+                        crs=crs_wkt,
+                        layer_options=_OPTIONS.get(kind) if kind != "geojson" or crs_wkt else None,
+                    )
         except (FlexunetError, KeyboardInterrupt):
             raise
         except (OSError, RuntimeError, ValueError, pyarrow.ArrowException) as error:

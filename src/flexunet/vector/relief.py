@@ -86,7 +86,7 @@ def slope_and_aspect(elevation: Floats, steps: Floats) -> tuple[Floats, Floats, 
     inverse = np.linalg.inv(steps)
     to_east = by_col * inverse[:, 0, 0, None] + by_row * inverse[:, 1, 0, None]
     to_north = by_col * inverse[:, 0, 1, None] + by_row * inverse[:, 1, 1, None]
-    steep = np.hypot(to_east, to_north)
+    steep = np.where(np.isnan(middle), np.nan, np.hypot(to_east, to_north))
     with np.errstate(invalid="ignore", divide="ignore"):
         east = np.where(steep > 0, -to_east / steep, np.nan)
         north = np.where(steep > 0, -to_north / steep, np.nan)
