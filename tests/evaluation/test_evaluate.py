@@ -101,7 +101,7 @@ def test_the_report_is_whole_and_strict_json(report: Any) -> None:
     names = {path.name for path in report.out.iterdir()}
     assert names == {
         "scores.json", "per_image.csv", "confusion.png", "worst.png", "best.png", "false_alarms.png",
-        "evaluation.csv",
+        "evaluation.csv", "report.html", "report.json",
     }  # fmt: skip
 
     def refuse(constant: str) -> None:

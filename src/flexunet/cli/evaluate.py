@@ -23,6 +23,9 @@ def evaluate(
     set_: list[str] = typer.Option(
         [], "--set", metavar="KEY=VALUE", help="Override a setting of the config."
     ),
+    pixel_size: float | None = typer.Option(
+        None, "--pixel-size", min=1e-6, help="Metres a pixel, for images whose files do not say it."
+    ),
     calibrate: bool = typer.Option(
         False,
         "--calibrate",
@@ -49,7 +52,9 @@ def evaluate(
             settings_tta = tta or job.settings.tta
             found = calibrate_model(job.model, job.data, tta=settings_tta, progress=progress)
             typer.echo(describe_calibration(found), err=True)
-        result = evaluate_job(job, chosen, out, tta=tta, overwrite=overwrite, progress=progress)
+        result = evaluate_job(
+            job, chosen, out, tta=tta, pixel_size_m=pixel_size, overwrite=overwrite, progress=progress
+        )
     typer.echo(score_table(result.scores))
     typer.echo(str(result.out))
 

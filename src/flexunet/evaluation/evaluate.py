@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,19 +12,27 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..check.verdict import Verdict, not_checked, quick_verdict
 from ..classes import IGNORE_INDEX
 from ..config.schema import Config, DataConfig, EvaluateConfig
-from ..data import PlainSampler, Store
-from ..errors import OutputExistsError
+from ..data import PlainSampler, Store, open_store
+from ..errors import FlexunetError, OutputExistsError
 from ..metrics import ConfusionMatrix
 from ..modelfile import ModelRecord
-from ..prediction import Prediction, Predictor
-from ..raster import Grid, Picture
+from ..prediction import Prediction, Predictor, decide
+from ..raster import Grid, Picture, open_raster
+from ..raster.ground import metres_per_pixel
+from ..views import Card
+from .compose import Material, compose, page_pictures, write_page
+from .evidence import Evidence
 from .opening import Progress, Split, open_split
 from .reference import DEFAULT_LOSS, DEFAULT_METRIC, ReferenceNumbers, loss_name, metric_name
 from .report import finished, write_report
 from .scores import DEFINITIONS, ImageScores, all_scores, total
 from .showcase import Showcase, Showcases
+
+_ON_PAGE = 3
+_WITH_GRID = (".tif", ".tiff")
 
 
 @dataclass(frozen=True)
@@ -49,23 +58,27 @@ def evaluate(
     tiling: Literal["auto", "whole", "tiled"] | None = None,
     loss: str | None = None,
     metric: str | None = None,
+    pixel_size_m: float | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Score a model on a split, at the masks' own resolution.
 
     Images are decoded once into the data cache and predicted one after another. Memory: one image and its
-    prediction, a confusion matrix an image and the few pictures of the gallery.
+    prediction (with `out` its probabilities too, and what `Evidence` says), a confusion matrix an image and
+    the few pictures of the gallery.
 
     Args:
         model: model file, or a predictor.
         data: where images and masks lie; of a whole config, its data and its evaluation settings.
         split: which split.
-        out: folder for `scores.json`, `per_image.csv`, `confusion.png`, `worst.png`, `best.png`,
+        out: folder for `report.html`, `report.json`, `scores.json`, `per_image.csv`,
+            `confusion.png`, `worst.png`, `best.png`,
             `false_alarms.png` and `evaluation.csv`; left out: nothing is written.
         settings: batch size, test-time augmentation and size of the gallery.
         tiling: whole images or tiles; left out: as the model file says.
         loss, metric: names of the reference's two numbers; left out: as the config says, else its defaults.
+        pixel_size_m: edge of a pixel on the ground, for images whose files do not say it.
         overwrite: whether a report that is there already may be replaced.
         progress: told about every image.
 
@@ -93,13 +106,24 @@ def evaluate(
         batch_size=settings.batch_size,
         one_channel=bool(getattr(predictor.record.model, "sigmoid", False)),
     )
-    pictures = (Picture(store.image(index), store.valid(index), Grid()) for index in range(len(store)))
-    predictions = predictor.predict(pictures, tiling=tiling, tta=settings.tta)
-    images = []
-    for index, prediction in enumerate(predictions):
-        images.append(_score_image(predictor.record, store, index, prediction, showcases, numbers))
-        tell("evaluating", index + 1, len(store))
     classes = predictor.record.classes
+    evidence = None if out is None else Evidence(classes, predictor.calibration)
+    started = time.monotonic()
+    pictures = (Picture(store.image(index), store.valid(index), Grid()) for index in range(len(store)))
+    predictions = predictor.uncalibrated().predict(
+        pictures, tiling=tiling, tta=settings.tta, keep_probabilities=True
+    )
+    images = []
+    for index, raw in enumerate(predictions):
+        prediction = _decided(raw, predictor)
+        images.append(_score_image(predictor.record, store, index, prediction, showcases, numbers))
+        if evidence is not None:
+            assert raw.probabilities is not None
+            truth = np.where(raw.picture.valid, store.labels(index), np.uint8(IGNORE_INDEX))
+            ground = pixel_area_m2(store.pairs[index].image, pixel_size_m)
+            evidence.add(raw.probabilities, truth, prediction.labels, ground)
+        tell("evaluating", index + 1, len(store))
+    seconds = time.monotonic() - started
     scores = {
         "split": split,
         **all_scores(images, classes),
@@ -112,14 +136,84 @@ def evaluate(
             ),
         },
         "model": _about_model(model, predictor.record),
+        "leakage": _leakage(predictor.record, data, split, store).for_scores(),
         "data": {"fingerprint": store.fingerprint, "notes": list(store.notes)},
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "definitions": DEFINITIONS,
     }
     confusion = total(images, classes)
-    if out is not None:
+    if out is not None and evidence is not None:
+        path = None if isinstance(model, Predictor) else Path(model)
+        report = compose(Material(predictor, path, data, store, scores, images, evidence, seconds))
+        cards = _cards(predictor, store, images, showcases, tiling, settings)
+        write_page(out, report, page_pictures(cards, classes))
         write_report(out, scores, images, confusion, classes, showcases)
     return Evaluation(scores, tuple(images), confusion, out)
+
+
+def _leakage(record: ModelRecord, data: DataConfig, split: Split, store: Store) -> Verdict:
+    """Whether pictures of the split have copies among those the model was trained on, if these are here."""
+    if split == "train":
+        return not_checked(split, "these are the training pictures themselves")
+    seen = ("bands", "channels", "nodata", "alpha", "exif_orientation")
+    data = data.model_copy(update={name: getattr(record.data, name) for name in seen})
+    try:
+        train = open_store(data, "train")
+    except FlexunetError:
+        return not_checked(split, "the training pictures are not here")
+    if record.fingerprint and train.fingerprint != record.fingerprint:
+        return not_checked(split, "the model was trained on other pictures than those in train")
+    return quick_verdict(train, store, split, data)
+
+
+def _decided(raw: Prediction, predictor: Predictor) -> Prediction:
+    """The prediction that `predictor` itself makes, from its uncalibrated twin's."""
+    assert raw.probabilities is not None
+    classes = predictor.record.classes
+    labels = decide(raw.probabilities, predictor.calibration, classes)
+    labels[~raw.picture.valid] = classes.background or 0
+    return Prediction(raw.picture, labels, None)
+
+
+def pixel_area_m2(path: Path, pixel_size_m: float | None) -> float | None:
+    """Ground area of a pixel: as the file's grid says, else `pixel_size_m` squared, else None."""
+    if path.suffix.lower() in _WITH_GRID:
+        with open_raster(path) as raster:
+            ground = metres_per_pixel(raster.grid, raster.shape[1:])
+        if ground is not None:
+            return ground[0] * ground[1]
+    return None if pixel_size_m is None else pixel_size_m**2
+
+
+def _cards(
+    predictor: Predictor,
+    store: Store,
+    images: list[ImageScores],
+    showcases: Showcases,
+    tiling: Literal["auto", "whole", "tiled"] | None,
+    settings: EvaluateConfig,
+) -> dict[str, list[Card]]:
+    """The pictures of the page. Those in the middle are known at the end only and predicted once more."""
+    record, most = predictor.record, min(settings.gallery, _ON_PAGE)
+    scored = [
+        (score, index)
+        for index, image in enumerate(images)
+        if image.has_foreground(record.classes) and (score := image.score(record.classes)) is not None
+    ]
+    first = max((len(scored) - most) // 2, 0)
+    middle = Showcase(most)
+    for score, index in sorted(scored)[first : first + most]:
+        picture = Picture(store.image(index), store.valid(index), Grid())
+        (shown,) = predictor.predict([picture], tiling=tiling, tta=settings.tta)
+        truth = np.where(picture.valid, store.labels(index), np.uint8(IGNORE_INDEX))
+        caption = f"{images[index].id}   IoU {score:.2f}"
+        middle.offer((score, index), caption, picture, truth, shown.labels, record.bands.names)
+    return {
+        "Worst of those with an object": showcases.found.worst[:most],
+        "In the middle": middle.worst,
+        "Best": showcases.found.best[:most],
+        "Largest false alarms on images without any": showcases.false_alarms.worst[:most],
+    }
 
 
 def _score_image(

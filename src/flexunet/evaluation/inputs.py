@@ -125,12 +125,18 @@ def _at(data: DataConfig, folder: Path, split: Split) -> DataConfig:
     return moved
 
 
+def evaluation_folder(job: Job, split: Split, *, tta: bool = False) -> Path:
+    """Where a job's evaluation goes unless told otherwise."""
+    return job.base / f"evaluation_{split}{'_tta' if tta or job.settings.tta else ''}"
+
+
 def evaluate_job(
     job: Job,
     split: Split = "test",
     out: Path | None = None,
     *,
     tta: bool = False,
+    pixel_size_m: float | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Evaluation:
@@ -140,10 +146,11 @@ def evaluate_job(
     """
     settings = job.settings.model_copy(update={"tta": tta or job.settings.tta})
     if out is None:
-        out = job.base / f"evaluation_{split}{'_tta' if settings.tta else ''}"
+        out = evaluation_folder(job, split, tta=tta)
     result = evaluate(
         job.model, job.data, split, out,
-        settings=settings, loss=job.loss, metric=job.metric, overwrite=overwrite, progress=progress,
+        settings=settings, loss=job.loss, metric=job.metric, pixel_size_m=pixel_size_m,
+        overwrite=overwrite, progress=progress,
     )  # fmt: skip
     if job.reference_csv is not None:
         write_text(job.reference_csv, reference_csv(result.scores))

@@ -35,6 +35,7 @@ def score_table(scores: dict[str, Any]) -> str:
             f"{reference[what]['name']} {_four(reference[what]['value'])}" for what in ("loss", "metric")
         )
     )
+    lines.append(scores["leakage"]["text"])
     return "\n".join(lines)
 
 

@@ -47,7 +47,7 @@ def gallery(
 
     The prediction carries the truth's outline in white, so that errors show.
     """
-    panels = [_panels(card, classes, panel_px) for card in cards]
+    sheets = [panels(card, classes, panel_px) for card in cards]
     headings = _headings(cards)
     card_w = len(headings) * (panel_px + _GAP) - _GAP
     card_h = _CAPTION + panel_px
@@ -60,7 +60,7 @@ def gallery(
     draw = ImageDraw.Draw(sheet)
     if title:
         draw.text((_MARGIN, _MARGIN - 4), title, fill=_INK, font=_font(title, 17))
-    for index, (card, shown) in enumerate(zip(cards, panels, strict=True)):
+    for index, (card, shown) in enumerate(zip(cards, sheets, strict=True)):
         left = _MARGIN + index % columns * (card_w + 2 * _MARGIN)
         upper = top + index // columns * (card_h + _MARGIN)
         draw.text((left, upper + 3), _elided(card.caption, card_w), fill=_INK, font=_font(card.caption, 13))
@@ -83,7 +83,7 @@ def _headings(cards: Sequence[Card]) -> list[str]:
     return headings
 
 
-def _panels(card: Card, classes: Classes, edge: int) -> list[RGB]:
+def panels(card: Card, classes: Classes, edge: int) -> list[RGB]:
     """The card's pictures, drawn at the size they are shown at."""
     rgb = _fitted(card.rgb, edge)
     shape = rgb.shape[:2]

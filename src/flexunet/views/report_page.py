@@ -1,0 +1,376 @@
+"""The report as one HTML page that opens anywhere without a network: styles, charts and pictures inside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from .html_parts import Shown, facts, faint, page, percent, picture_grid, section, table, three, with_interval
+from .svg import Line, bar_chart, interval_bar, line_chart
+
+Pictures = Mapping[str, Sequence[Shown]]
+"""By heading."""
+
+
+def report_page(report: Mapping[str, Any], pictures: Pictures) -> str:
+    """The page of one evaluation; `report` is the content of `report.json`."""
+    parts = [_head(report), _key_cards(report)]
+    parts += [f'<div class="warn">{escape(text)}</div>' for text in report["warnings"]]
+    parts += [_data(report), _training(report), _scores(report), _distribution(report)]
+    parts += [_per_class(report, entry) for entry in report["evidence"]]
+    parts += [_alarms(report), _calibration(report), _area(report), _gallery(pictures), _footing(report)]
+    return page(f"{report['title']}: {report['split']}", parts)
+
+
+def _head(report: Mapping[str, Any]) -> str:
+    return (
+        f"<h1>{escape(report['title'])}</h1>"
+        f'<p class="faint">{escape(report["split"])} split, {report["scores"]["images"]} images, '
+        f"{report['scores']['pixels']:,} pixels with a label. Made {escape(report['created'])} "
+        f"by flexunet {escape(report['version_of_flexunet'])}. This page needs no network.</p>"
+    )
+
+
+def _key_cards(report: Mapping[str, Any]) -> str:
+    cards = []
+    for place, row in enumerate(report["scores"]["classes"]):
+        if row["name"] not in [entry["name"] for entry in report["evidence"]]:
+            continue
+        interval = report["intervals"]["all"][place]["iou"]
+        span = "" if interval is None else f", 95 % {three(interval['low'])} – {three(interval['high'])}"
+        cards.append((three(row["iou"]), f"IoU of {row['name']}{span}"))
+    found = report["detection"]
+    if found and found["auroc"] is not None:
+        cards.append((three(found["auroc"]), "AUROC: image with an object or without"))
+    empty = report["scores"]["without_foreground"]
+    if empty["images"]:
+        cards.append(
+            (f"{empty['images_with_false_alarm']} of {empty['images']}", "empty images with false alarm")
+        )
+    cards.append((three(report["calibration"]["after"]["ece"]), "calibration error (ECE)"))
+    shown = "".join(
+        f'<div class="card"><b>{escape(b)}</b><span>{escape(t)}</span></div>' for b, t in cards[:6]
+    )
+    return f'<div class="cards">{shown}</div>'
+
+
+def _data(report: Mapping[str, Any]) -> str:
+    data, drawn = report["data"], report["intervals"]
+    rows = [
+        [escape(name), *(f"{split.get(key, 0):,}" for key in ("images", "negatives", "groups"))]
+        for name, split in data["splits"].items()
+    ]
+    parts = [
+        facts({
+            "fingerprint of this split": data["fingerprint"],
+            "fingerprint of the training data": report["model"]["training_data"],
+            "units of the intervals": f"{drawn['groups']} groups ({drawn['source']})",
+            "leakage": data["leakage"],
+            "labels that contradict": data["label_conflicts"],
+        })
+    ]  # fmt: skip
+    if rows:
+        parts.append(table(["split", "images with mask", "without any object", "groups"], rows))
+    parts += [faint(f"Note: {note}") for note in data["notes"]]
+    return section("The data", *parts)
+
+
+def _training(report: Mapping[str, Any]) -> str:
+    told, config = report["training"], report["training"]["config"]
+    losses = ", ".join(str(term.get("name")) for term in config.get("loss", []))
+    size, bands = told["model_bytes"], ", ".join(told["bands"])
+    done, planned = told["epochs_done"], told["epochs_planned"]
+    shown = facts({
+        "network": ", ".join(f"{name} {value}" for name, value in told["model"].items()),
+        "input": f"{told['size'][0]} x {told['size'][1]} ({told['sizing']}), bands {bands}",
+        "images": told["images"],
+        "epochs": f"{done} of {planned}" if done is not None else planned,
+        "model kept": None if told["best_epoch"] is None else f"epoch {told['best_epoch']}",
+        "training time": None if told["seconds"] is None else f"{told['seconds'] / 60:.1f} min",
+        "loss": losses or None,
+        "optimiser": f"{config['optimizer']}, learning rate {config['learning_rate']:g}, {config['schedule']}"
+        if "optimizer" in config else None,
+        "batch": config.get("batch_size"),
+        "seed": config.get("seed"),
+        "device": f"{told['accelerator']}, precision {told['precision']}" if told["accelerator"] else None,
+        "model file": None if size is None else f"{size / 1e6:.1f} MB, SHA-256 {report['model']['sha256']}",
+    })  # fmt: skip
+    curve = told["curve"]
+    chart = ""
+    if curve and len(curve["epoch"]) > 1 and any(value is not None for value in curve["val_iou"]):
+        last = max(value or 1 for value in curve["epoch"])
+        chart = line_chart(
+            [Line(curve["epoch"], curve["val_iou"], "validation IoU, at the network's size")],
+            x_label="epoch", y_label="IoU", x_range=(1, last), title="Validation IoU over epochs",
+        )  # fmt: skip
+        chart = f'<div class="charts"><figure>{chart}</figure></div>'
+    return section("How it was trained", shown, chart)
+
+
+def _scores(report: Mapping[str, Any]) -> str:
+    parts = []
+    for heading, key, scores in (
+        ("All images", "all", report["scores"]),
+        ("Images with an object only", "with_foreground", report["scores"]["with_foreground"]),
+    ):
+        rows = [
+            [
+                escape(row["name"]),
+                *(with_interval(row[name], own[name]) for name in ("iou", "f1", "precision", "recall")),
+                _bar(own["iou"]),
+                f"{row['truth_pixels']:,}",
+            ]
+            for row, own in zip(scores["classes"], report["intervals"][key], strict=True)
+        ]
+        parts.append(f"<h3>{heading}: {scores['images']}</h3>")
+        parts.append(table(["class", "IoU", "F1", "precision", "recall", "IoU, 0 to 1", "true pixels"], rows))
+    definitions = report["scores"]["definitions"]
+    parts.append(
+        "<p>" + "<br>".join(
+            f"<b>{name}</b>: {escape(definitions[key])}"
+            for name, key in (("pooled", "pooled"), ("IoU", "iou"), ("F1", "f1"), ("precision", "precision"),
+                              ("recall", "recall"))
+        ) + "</p>"
+    )  # fmt: skip
+    parts.append(faint(report["definitions"]["intervals"]))
+    parts.append(
+        faint(f"Pixel accuracy, in which background counts: {three(report['scores']['pixel_accuracy'])}.")
+    )
+    parts.append(faint(report["definitions"]["consistency"]))
+    return section("Scores", *parts)
+
+
+def _bar(interval: Mapping[str, Any] | None) -> str:
+    if interval is None:
+        return ""
+    return interval_bar(interval["value"], interval["low"], interval["high"])
+
+
+def _distribution(report: Mapping[str, Any]) -> str:
+    own = report["distribution"]
+    names = [f"{step / 10:g}" for step in range(10)]
+    groups = [("images with an object", own["with_foreground"]), ("without", own["without_foreground"])]
+    highest = max([1, *(a + b for a, b in zip(groups[0][1], groups[1][1], strict=True))])
+    chart = bar_chart(
+        names, groups, x_label="score from", y_label="images", y_max=highest, title="Scores of single images"
+    )
+    quantiles = own["quantiles"]
+    rows = [
+        [name, *(three(value) for value in values.values())] for name, values in quantiles.items() if values
+    ]
+    head = ["", *next((list(values) for values in quantiles.values() if values), [])]
+    return section(
+        "From image to image",
+        f'<div class="charts"><figure>{chart}</figure><figure>{table(head, rows)}'
+        f"{faint(report['scores']['definitions']['image_scores'])}</figure></div>",
+    )
+
+
+def _per_class(report: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
+    curves, objects, outline = entry["curves"], entry["objects"], entry["boundary"]
+    threshold = report["calibration"]["threshold"]
+    charts = [
+        (
+            line_chart([Line(curves["recall"], curves["precision"])], x_label="recall", y_label="precision",
+                       title="Precision over recall"),
+            f"Average precision {three(curves['average_precision'])}; saying it everywhere would give "
+            f"{three(curves['true_share'])}.",
+        ),
+        (
+            line_chart(
+                [Line(curves["threshold"], curves[name], name if name != "iou" else "IoU")
+                 for name in ("precision", "recall", "iou")],
+                x_label="threshold on the calibrated probability", y_label="score",
+                vertical=threshold, title="Scores over the threshold",
+            ),
+            "Dashed: the threshold in use. The best IoU on these images would be "
+            f"{three(curves['best_iou_here'])} at {three(curves['best_threshold_here'])}; it is not "
+            "chosen on them.",
+        ),
+        (
+            bar_chart(
+                [_size(size, objects["unit"]) for size in objects["by_size"]],
+                [("recall", [size["recall"] for size in objects["by_size"]]),
+                 ("precision", [size["precision"] for size in objects["by_size"]])],
+                counts=[f"{size['truth']} / {size['predicted']}" for size in objects["by_size"]],
+                x_label="area of an object" + (", m²" if objects["unit"] == "m2" else ", pixels"),
+                y_label="share of objects", title="Objects by size",
+            ),
+            f"Objects are 8-connected patches. Of {objects['truth']} true ones {objects['found']} are found "
+            f"(half their area or more), {objects['touched']} touched; of {objects['predicted']} predicted ones "
+            f"{objects['right']} are right (half their area or more). Small print: true / predicted.",
+        ),
+        (
+            line_chart([Line(outline["distances_px"], outline["f1"], marks=True)], x_label="pixels",
+                       y_label="boundary F1", x_range=(0.5, 5.5), title="Boundary F1"),
+            "Share of the outlines that lie within so many pixels of each other: "
+            + ", ".join(
+                f"{px} px {three(f1)}" for px, f1 in zip(outline["distances_px"], outline["f1"], strict=True)
+            ) + ".",
+        ),
+    ]  # fmt: skip
+    shown = "".join(
+        f"<figure>{chart}<figcaption>{escape(caption)}</figcaption></figure>" for chart, caption in charts
+    )
+    return section(entry["name"], f'<div class="charts">{shown}</div>')
+
+
+def _size(size: Mapping[str, Any], unit: str) -> str:
+    low, high = size["low"], size["high"]
+    if high is None:
+        return f"≥ {low:,g}"
+    return f"< {high:,g}" if not low else f"{low:,g}–{high:,g}"
+
+
+def _alarms(report: Mapping[str, Any]) -> str:
+    empty, found = report["scores"]["without_foreground"], report["detection"]
+    parts = []
+    if empty["images"]:
+        parts.append(
+            f"<p>{empty['images_with_false_alarm']} of {empty['images']} images without any object have a "
+            f"false alarm, on {percent(empty['false_alarm_share'])} of their pixels (at most "
+            f"{percent(empty['largest_share_in_an_image'])} of an image).</p>"
+        )
+    else:
+        parts.append(
+            "<p>No image of this split is without an object: false alarms there are not measured.</p>"
+        )
+    if found:
+        names = {
+            "any_pixel": "any pixel predicted",
+            "image_threshold": f"image score from {three(found['image_threshold'])}, fitted on validation",
+            "always": "for comparison: always “there is one”",
+        }
+        rows = [
+            [escape(names[name]),
+             with_interval(rule["f1"], rule["f1_interval"] if name != "always" else None),
+             three(rule["precision"]), three(rule["recall"]),
+             f"{rule['hits']} / {rule['misses']} / {rule['false_alarms']} / {rule['rejections']}"]
+            for name, rule in found["rules"].items()
+        ]  # fmt: skip
+        parts.append(
+            f"<p>Does an image hold an object at all? {found['images_with']} do, {found['images_without']} "
+            f"do not. AUROC {three(found['auroc'])}.</p>"
+        )
+        head = [
+            "an image is said to hold one by",
+            "F1",
+            "precision",
+            "recall",
+            "found / missed / false / right no",
+        ]
+        parts.append(table(head, rows))
+        parts.append(faint(report["definitions"]["detection"]))
+    return section("False alarms, and whole images", *parts)
+
+
+def _calibration(report: Mapping[str, Any]) -> str:
+    told = report["calibration"]
+    fitted = told["fitted"]
+    if fitted is None:
+        text = (
+            "The model file holds no calibration: flexunet evaluate RUN --calibrate fits one on validation."
+        )
+    else:
+        threshold, on = fitted["threshold"], fitted["fitted_on"]
+        text = (
+            f"Temperature {fitted['temperature']:.3f}, threshold "
+            + ("none (the likeliest class)" if threshold is None else f"{threshold:.3f}")
+            + f", fitted on {on.get('images', '?')} {on.get('split', '')} images."
+        )
+    figures = []
+    for name, both in [
+        ("likeliest class", {key: told[key]["reliability"] for key in ("before", "after")}),
+        *((entry["name"], entry["reliability"]) for entry in report["evidence"]),
+    ]:
+        lines = [
+            Line(
+                both[key]["said"],
+                both[key]["found"],
+                f"{key if fitted else 'as it is'}, ECE {three(both[key]['ece'])}",
+                marks=True,
+            )
+            for key in ("before", "after")
+            if key == "after" or fitted is not None
+        ]
+        chart = line_chart(
+            lines, x_label="probability said", y_label="share that was so", diagonal=True, title="Reliability"
+        )
+        figures.append(f"<figure>{chart}<figcaption>{escape(name)}</figcaption></figure>")
+    rows = [
+        [key if fitted else "as it is", three(told[key]["ece"], 4), three(told[key]["nll"], 4)]
+        for key in ("before", "after")
+        if key == "after" or fitted is not None
+    ]  # fmt: skip
+    head = ["", "ECE of the likeliest class", "negative log-likelihood"]
+    return section(
+        "Calibration", f"<p>{escape(text)}</p>", table(head, rows),
+        f'<div class="charts">{"".join(figures)}</div>', faint(report["definitions"]["calibration"]),
+    )  # fmt: skip
+
+
+def _area(report: Mapping[str, Any]) -> str:
+    told = report["area"]
+    if told is None:
+        return ""
+    unit = "m²" if told["unit"] == "m2" else "pixels"
+
+    def shown(value: float | None) -> str:
+        return "–" if value is None else f"{value:,.0f}"
+
+    rows = []
+    for row in told["classes"]:
+        own = row["interval"]
+        rows.append([
+            escape(row["name"]), shown(row["mapped"]), shown(row["true"]), shown(row["corrected"]),
+            "–" if own is None else f"{shown(own['low'])} – {shown(own['high'])}",
+            f"± {shown(row['margin_if_pixels_were_independent'])}",
+        ])  # fmt: skip
+    head = [
+        "class",
+        f"mapped, {unit}",
+        "true",
+        "corrected",
+        "95 %, over groups",
+        "95 %, if pixels were independent",
+    ]
+    names = [row["name"] for row in told["classes"]]
+    shares = [
+        [escape(name), *(percent(value) for value in row)]
+        for name, row in zip(names, told["true_share_of_mapped"], strict=True)
+    ]
+    return section(
+        "Mapped area", table(head, rows), faint(report["definitions"]["area"]),
+        "<h3>What a mapped class truly is</h3>",
+        table(["mapped as", *(f"truly {name}" for name in names)], shares),
+    )  # fmt: skip
+
+
+def _gallery(pictures: Pictures) -> str:
+    parts = [f"<h3>{escape(name)}</h3>{picture_grid(shown)}" for name, shown in pictures.items() if shown]
+    if not parts:
+        return ""
+    note = "Image, truth, prediction; the truth's outline in white over the prediction."
+    return section("Pictures", faint(note), *parts)
+
+
+def _footing(report: Mapping[str, Any]) -> str:
+    machine, time = report["machine"], report["time"]
+    versions = ", ".join(f"{name} {value}" for name, value in report["training"]["versions"].items())
+    flips = " with eight flips and turns" if report["scores"]["prediction"]["tta"] else ""
+    return section(
+        "Time, memory, hardware",
+        facts({
+            "prediction": f"{time['seconds']:.1f} s for {report['scores']['images']} images, "
+            f"{time['megapixels_per_second']:.2f} Mpx/s"
+            f"{flips}; scoring included",
+            "most memory of the process": None if machine["peak_memory_mb"] is None
+            else f"{machine['peak_memory_mb']:,.0f} MB",
+            "processor": f"{machine['processor']}, {machine['cores']} logical cores",
+            "threads": machine["threads"],
+            "computing": machine["compute"],
+            "system": f"{machine['system']}, Python {machine['python']}",
+            "trained with": versions,
+        }),
+    )  # fmt: skip
