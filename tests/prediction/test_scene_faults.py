@@ -17,7 +17,6 @@ from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 from rasterio.control import GroundControlPoint
 
-from command_line import flexunet
 from flexunet.classes import IGNORE_INDEX
 from flexunet.errors import DataError, RasterError
 from flexunet.prediction import Predictor
@@ -141,7 +140,8 @@ def test_a_black_collar_is_taken_off_also_after_jpeg(tmp_path: Path, predictor: 
             target.write(pixels)
         found, notes = predicted(predictor, scene)
         wrong = (found == IGNORE_INDEX) != collar
-        rim = np.abs(np.add.outer(np.arange(300), np.arange(260)) - 120) < 16  # a block of the JPEG
+        rim = np.abs(np.add.outer(np.arange(300), np.arange(260)) - 120) < 32  # a block of the JPEG
+        assert wrong.mean() < 0.02
         assert not wrong[~rim].any()
         assert more or not wrong.any()
         assert any("black collar" in note for note in notes)
@@ -225,8 +225,11 @@ def test_a_full_disk_is_said_and_the_work_goes_on_later(tmp_path: Path) -> None:
     assert "cannot be written" in done.stderr
     assert "the same command goes on from there" in done.stderr.replace("\n", " ")
     assert not (tmp_path / "out" / "scene.tif").exists()
-    flexunet(*arguments, cwd=tmp_path, code=0)
-    assert_array_equal(classes_in(tmp_path / "out" / "scene.tif"), small_predictor()(scene))
+    predictor = Predictor.from_file(model, device="cpu", precision="32")
+    options = SceneOptions(probability=(1, 2))
+    result = predict_scene(predictor, scene, tmp_path / "out" / "scene.tif", options)
+    assert result.notes[-1] == "continued from the parts of an earlier attempt"
+    assert_array_equal(classes_in(result.class_map), predictor(scene))
 
 
 @pytest.mark.slow

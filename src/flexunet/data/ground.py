@@ -25,6 +25,8 @@ def ground_resolution(images: Sequence[Path], data: DataConfig) -> tuple[float, 
 
     None unless all of them are georeferenced in metres or degrees and agree. Only headers are read.
     """
+    if not images:
+        return None
     chosen = [images[i] for i in np.unique(np.linspace(0, len(images) - 1, ASKED).astype(int))]
     found = []
     for path in chosen:
@@ -32,8 +34,6 @@ def ground_resolution(images: Sequence[Path], data: DataConfig) -> tuple[float, 
         if size is None:
             return None
         found.append(size)
-    if not found:
-        return None
     sizes = np.array(found)
     median = np.median(sizes, axis=0)
     strays = (np.abs(sizes / median - 1) > SPREAD).any(1)

@@ -16,6 +16,8 @@ COARSE_EDGE = 2048
 """The collar is looked for in a reduced picture of at most this edge."""
 NEAR_BLACK = 10
 """Largest 8-bit value that a lossy compression leaves in a black collar (measured: 99.97 % of it)."""
+RIM = 16
+"""How many pixels into the collar a lossy compression carries the picture: a JPEG block of halved chroma."""
 LEAST_SHARE = 0.002
 """A scene with less black than this along its border has no collar."""
 SAMPLES = 64
@@ -29,7 +31,7 @@ class Collar:
     """Where black means no data: coarsely, and by which value."""
 
     coarse: NDArray[np.bool_]
-    """(h, w) over the whole scene, one pixel wider than the collar itself."""
+    """(h, w) over the whole scene, wider than what is exactly black."""
     shape: tuple[int, int]
     """(height, width) of the scene."""
     limit: int
@@ -80,8 +82,10 @@ def find_collar(reader: GdalReader, bands: tuple[int, ...]) -> Collar | None:
     collar = _areas(black)
     if not collar.any():
         return None
-    wide = cv2.dilate(collar.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.bool_)
     limit = NEAR_BLACK if reader.dtype == "uint8" else 0
+    margin = 1 + (int(np.ceil(RIM / factor)) if limit else 0)
+    around = np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)
+    wide = cv2.dilate(collar.astype(np.uint8), around).astype(np.bool_)
     return Collar(wide, (height, width), limit, float(collar.mean()))
 
 
