@@ -3,8 +3,10 @@
     python benchmarks/bench_seams.py ../shared/data/uav-scene --work WORK/seams
 
 Trains a network on the left half of the scene (or takes `--model`, a model file of 256 x 256 tiles), predicts
-the right half twice with the same weights, and counts how often the class changes across tile borders against
-everywhere else, and the scores against the truth. `results/seams.json`, `results/seams.png`.
+the right half in both ways with the same weights, and counts how often the class changes across tile borders
+against everywhere else, and the scores against the truth. One scene has few class changes at few lines, so
+this is done several times, each with a few more rows and columns left out, which moves the tiles over the
+ground, and added up. `results/seams.json`, `results/seams.png`.
 
 The reference's way: tiles of S pixels are cut with a margin of m where the scene goes on, squeezed to the
 network's size (so by varying factors), predicted one by one, stretched back to the nearest pixel, cut and put
@@ -15,7 +17,7 @@ from __future__ import annotations
 
 import argparse
 import os
-import time
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -28,15 +30,17 @@ from PIL import Image
 
 from flexunet.classes import IGNORE_INDEX
 from flexunet.config import read_config
-from flexunet.metrics import ConfusionMatrix, LineChanges, line_changes
+from flexunet.metrics import ConfusionMatrix, line_changes, rate_ratio
 from flexunet.prediction import Predictor
+from flexunet.prediction.scenes import SceneOptions, plan_scene, predict_scene
 from flexunet.prediction.tiles import Span
-from flexunet.raster import open_raster, write_png
+from flexunet.raster import Grid, open_raster, write_png, write_raster
 from flexunet.training import train
 from flexunet.views import draw_with_legend, overlay
-from machine import RESULTS, machine_facts, save, spread
+from machine import RESULTS, machine_facts, save
 
 EDGE = 256
+OFFSET_PX = 37
 CONFIG = """
 [data]
 root = "{root}"
@@ -68,6 +72,9 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="model file to take in place of training one")
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--margin", type=int, default=EDGE // 4, help="the reference's `overlapping`, pixels")
+    parser.add_argument(
+        "--offsets", type=int, default=4, help="so many predictions, each with tiles elsewhere"
+    )
     parser.add_argument("--rows", type=int, help="only so many rows of the scene (a quick try; not saved)")
     arguments = parser.parse_args()
     with open_raster(arguments.scene / "ortho.tif") as reader:
@@ -77,43 +84,94 @@ def main() -> None:
     flown = without_collar(image)
     middle = image.shape[1] // 2
     model = arguments.model or trained(arguments, image[:, :middle], truth[:, :middle], flown[:, :middle])
-    right = np.ascontiguousarray(image[:, middle:])
-    truth, flown = np.where(flown, truth, np.uint8(IGNORE_INDEX))[:, middle:], flown[:, middle:]
-    predictor = Predictor.from_file(model, settings=None)
-
-    started = time.perf_counter()
-    ours = predictor(right, tiling="tiled", tta=False)
-    seconds = {"blended": time.perf_counter() - started}
-    started = time.perf_counter()
-    hard = in_the_references_way(predictor, right, EDGE, arguments.margin)
-    seconds["reference"] = time.perf_counter() - started
-
-    grid = predictor.framing(right.shape[:2], "tiled").grid
-    lines = {
-        "blended": (borders(grid.rows), borders(grid.cols)),
-        "reference": tuple(list(range(EDGE, length, EDGE)) for length in right.shape[:2]),
-    }
+    predictor = Predictor.from_file(model).with_settings(tta=False)
+    right = Half(np.ascontiguousarray(image[:, middle:]), truth[:, middle:], flown[:, middle:])
+    ways = {"blended": Way(), "reference": Way()}
+    first: tuple[Labels, Labels] | None = None
+    for number in range(arguments.offsets):
+        half = right.without_edge(number * OFFSET_PX)
+        labels, rows, cols = by_scene_route(predictor, half.image, arguments.work)
+        ways["blended"].add(half, labels, rows, cols)
+        hard = in_the_references_way(predictor, half.image, EDGE, arguments.margin)
+        lines = [list(range(EDGE, length, EDGE)) for length in hard.shape]
+        ways["reference"].add(half, hard, *lines)
+        first = first or (labels, hard)
     result: dict[str, Any] = {
-        "scene": f"right half of uav-scene, {right.shape[0]} x {right.shape[1]} pixels",
+        "scene": f"right half of uav-scene, {right.truth.shape[0]} x {right.truth.shape[1]} pixels",
         "model": "given" if arguments.model else f"trained on the left half, {arguments.epochs} epochs",
+        "offsets": arguments.offsets,
         "machine": machine_facts(threads=torch.get_num_threads()),
+        **{name: way.summary() for name, way in ways.items()},
     }
-    for name, labels in (("blended", ours), ("reference", hard)):
-        labels = np.where(flown, labels, np.uint8(IGNORE_INDEX))
-        result[name] = {
-            **seams(line_changes(labels), *lines[name]),
-            "the truth at the same lines": round(line_changes(truth).seam_ratio(*lines[name]), 4),
-            **scores(truth, labels),
-            "seconds": round(seconds[name], 1),
-        }
-    for name in ("blended", "reference"):
+    for name in ways:
         print(name, result[name])
     if arguments.rows is None:
         RESULTS.mkdir(exist_ok=True)
         save("seams", result)
     picture = RESULTS / "seams.png" if arguments.rows is None else arguments.work / "seams.png"
-    draw(picture, right, truth, ours, hard, predictor)
+    assert first is not None
+    draw(picture, right, *first, predictor)
     print(picture)
+
+
+@dataclass(frozen=True)
+class Half:
+    """The half of the scene that is predicted."""
+
+    image: NDArray[np.uint8]
+    truth: Labels
+    flown: NDArray[np.bool_]
+
+    def without_edge(self, pixels: int) -> Half:
+        """The same without some rows and columns at the top and left: all tiles lie elsewhere in it."""
+        part = np.s_[pixels:, pixels:]
+        return Half(np.ascontiguousarray(self.image[part]), self.truth[part], self.flown[part])
+
+
+class Way:
+    """What one way of tiling made of the scene, added up over the offsets."""
+
+    def __init__(self) -> None:
+        self.seams, self.in_truth = np.zeros(4, np.int64), np.zeros(4, np.int64)
+        self.each: list[float] = []
+        self.confusion = ConfusionMatrix(2)
+
+    def add(self, half: Half, labels: Labels, rows: list[int], cols: list[int]) -> None:
+        """Count one prediction with tile borders at `rows` and `cols`."""
+        ignored = np.uint8(IGNORE_INDEX)
+        seen = half.flown & (labels != IGNORE_INDEX)
+        counts = line_changes(np.where(seen, labels, ignored)).seam_counts(rows, cols)
+        self.seams += counts
+        self.each.append(rate_ratio(counts))
+        self.in_truth += line_changes(np.where(seen, half.truth, ignored)).seam_counts(rows, cols)
+        self.confusion.add(np.where(seen, half.truth, ignored), np.where(seen, labels, np.uint8(0)))
+
+    def summary(self) -> dict[str, Any]:
+        """The numbers of the results file."""
+        names = ("iou", "f1", "precision", "recall")
+        return {
+            "seam_ratio": round(rate_ratio(self.seams), 4),
+            "seam_ratio_by_offset": [round(ratio, 4) for ratio in self.each],
+            "the truth at the same lines": round(rate_ratio(self.in_truth), 4),
+            "class changes across tile borders": int(self.seams[0]),
+            **{name: round(float(getattr(self.confusion, name)[1]), 4) for name in names},
+        }
+
+
+def by_scene_route(
+    predictor: Predictor, image: NDArray[np.uint8], work: Path
+) -> tuple[Labels, list[int], list[int]]:
+    """Classes (H, W) of an image (H, W, 3) as `flexunet predict` makes them of a scene; its tile borders."""
+    write_raster(work / "right.tif", image.transpose(2, 0, 1), Grid())
+    options = SceneOptions(overwrite=True)
+    job = plan_scene(predictor, work / "right.tif", options)
+    done = predict_scene(predictor, work / "right.tif", work / "classes.tif", options, job=job)
+    with open_raster(done.class_map) as reader:
+        labels: Labels = reader.read()[0]
+    edges = [(part.row, part.col) for part in job.plan.parts]
+    rows = sorted({*borders(job.plan.grid.rows), *(row for row, _ in edges)})
+    cols = sorted({*borders(job.plan.grid.cols), *(col for _, col in edges)})
+    return labels, rows, cols
 
 
 def without_collar(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -134,7 +192,8 @@ def trained(
             if flown[part].mean() < 0.5:
                 continue
             folder = work / "tiles" / ("valid" if row % 5 == 2 else "train")
-            write_png(folder / "images" / f"{row}_{col}.png", np.ascontiguousarray(image[part]))
+            alpha = flown[part].astype(np.uint8) * np.uint8(255)  # transparent: no data
+            write_png(folder / "images" / f"{row}_{col}.png", np.dstack((image[part], alpha)))
             colours = np.array([(0, 0, 0), (255, 255, 0)], np.uint8)[truth[part]]
             write_png(folder / "masks" / f"{row}_{col}.png", colours)
     config = work / "seams.toml"
@@ -180,28 +239,9 @@ def borders(spans: tuple[Span, ...]) -> list[int]:
     return sorted(lines)
 
 
-def seams(changes: LineChanges, rows: list[int], cols: list[int]) -> dict[str, Any]:
-    """The seam ratio, and what chance makes of it: the ratio at the same lines moved by 8 to 120 pixels."""
-    moved = changes.shifted_ratios(rows, cols, range(8, 121, 8))
-    return {
-        "seam_ratio": round(changes.seam_ratio(rows, cols), 4),
-        "moved_lines": spread([ratio for ratio in moved if np.isfinite(ratio)]),
-        "lines": len(rows) + len(cols),
-    }
-
-
-def scores(truth: Labels, labels: Labels) -> dict[str, float]:
-    """IoU, F1, precision and recall of the landslides."""
-    confusion = ConfusionMatrix(2)
-    confusion.add(truth, np.where(truth == IGNORE_INDEX, np.uint8(0), labels))
-    names = ("iou", "f1", "precision", "recall")
-    return {name: round(float(getattr(confusion, name)[1]), 4) for name in names}
-
-
-def draw(
-    path: Path, image: NDArray[np.uint8], truth: Labels, ours: Labels, hard: Labels, predictor: Predictor
-) -> None:
+def draw(path: Path, half: Half, ours: Labels, hard: Labels, predictor: Predictor) -> None:
     """Truth, blended tiles and the reference's tiles side by side, where the latter have the most seams."""
+    image, truth = half.image, np.where(half.flown, half.truth, np.uint8(IGNORE_INDEX))
     edge = min(3 * EDGE, *image.shape[:2])
     best, top, left = -1.0, 0, 0
     for row in range(0, image.shape[0] - edge + 1, EDGE // 2):

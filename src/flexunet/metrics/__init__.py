@@ -3,7 +3,7 @@
 from .confusion import ConfusionMatrix
 from .objects import ObjectCounter, ObjectTally, Regions
 from .reference import REFERENCE_LOSSES, REFERENCE_METRICS, reference_dice_multiclass
-from .seams import LineChanges, line_changes
+from .seams import LineChanges, line_changes, rate_ratio
 
 __all__ = [
     "REFERENCE_LOSSES",
@@ -14,5 +14,6 @@ __all__ = [
     "ObjectTally",
     "Regions",
     "line_changes",
+    "rate_ratio",
     "reference_dice_multiclass",
 ]

@@ -26,24 +26,26 @@ class LineChanges:
     col_changes: Ints
     col_pairs: Ints
 
-    def seam_ratio(self, rows: Iterable[int], cols: Iterable[int]) -> float:
-        """The rate of class changes across these lines over the rate across all others.
-
-        1 means that nothing can be seen of the lines; NaN where either rate cannot be measured.
+    def seam_counts(self, rows: Iterable[int], cols: Iterable[int]) -> Ints:
+        """Changes and pairs across these lines, changes and pairs across all others, int64 (4,); the counts
+        of several pictures can be added.
         """
-        at_changes = at_pairs = 0
+        counts = np.zeros(4, np.int64)
         for lines, changes, pairs in (
             (rows, self.row_changes, self.row_pairs),
             (cols, self.col_changes, self.col_pairs),
         ):
             chosen = sorted({line for line in lines if 0 < line < len(pairs)})
-            at_changes += int(changes[chosen].sum())
-            at_pairs += int(pairs[chosen].sum())
-        other_changes = int(self.row_changes.sum() + self.col_changes.sum()) - at_changes
-        other_pairs = int(self.row_pairs.sum() + self.col_pairs.sum()) - at_pairs
-        if not at_pairs or not other_changes:
-            return float("nan")
-        return (at_changes / at_pairs) / (other_changes / other_pairs)
+            at = np.array([changes[chosen].sum(), pairs[chosen].sum()])
+            counts += np.concatenate([at, (changes.sum(), pairs.sum()) - at])
+        return counts
+
+    def seam_ratio(self, rows: Iterable[int], cols: Iterable[int]) -> float:
+        """The rate of class changes across these lines over the rate across all others.
+
+        1 means that nothing can be seen of the lines; NaN where either rate cannot be measured.
+        """
+        return rate_ratio(self.seam_counts(rows, cols))
 
     def shifted_ratios(self, rows: Iterable[int], cols: Iterable[int], shifts: Iterable[int]) -> list[float]:
         """The same for the lines moved by each of `shifts`: what chance alone makes of such a ratio."""
@@ -52,6 +54,14 @@ class LineChanges:
             self.seam_ratio([line + shift for line in rows], [line + shift for line in cols])
             for shift in shifts
         ]
+
+
+def rate_ratio(counts: Ints) -> float:
+    """The ratio of the two rates that `seam_counts` counted; NaN where either cannot be measured."""
+    at_changes, at_pairs, other_changes, other_pairs = (int(value) for value in counts)
+    if not at_pairs or not other_changes:
+        return float("nan")
+    return (at_changes / at_pairs) / (other_changes / other_pairs)
 
 
 def line_changes(labels: NDArray[Any], ignore_index: int = IGNORE_INDEX) -> LineChanges:
