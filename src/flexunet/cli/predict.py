@@ -87,6 +87,9 @@ def predict_command(
     truth: Path = typer.Option(
         None, "--evaluate", help="Scenes: score against this raster or these polygons, and map the errors."
     ),
+    truth_attribute: str = typer.Option(
+        None, "--truth-attribute", help="Attribute that says the class of each polygon of --evaluate."
+    ),
     aoi: Path = typer.Option(None, "--aoi", help="Scenes: only inside the polygons of this file."),
     resolution: float = typer.Option(
         None, "--resolution", help="Scenes: metres a pixel in training, where the model does not say so."
@@ -163,6 +166,7 @@ def predict_command(
         simplify=simplify,
         dem=dem,
         truth=truth,
+        truth_attribute=truth_attribute,
         overwrite=overwrite,
     )
     failed = done = 0

@@ -40,6 +40,7 @@ class SceneWishes:
     simplify: float
     dem: Path | None
     truth: Path | None
+    truth_attribute: str | None
     overwrite: bool
 
     def options(self, classes: Classes) -> SceneOptions:
@@ -144,7 +145,7 @@ def predict_all_scenes(
         def finish(scene: str | Path, result: SceneResult) -> list[str]:
             notes = list(make_products(scene, result, classes, products, progress=tell))
             if wishes.truth is not None:
-                notes += _evaluate(scene, result, classes, wishes.truth, tell)
+                notes += _evaluate(scene, result, classes, wishes.truth, wishes.truth_attribute, tell)
             return notes
 
         report = predict_scenes(scenes, folder, options, predict_one, finish, products)
@@ -167,19 +168,26 @@ def _note(note: str) -> None:
 
 
 def _evaluate(
-    scene: str | Path, result: SceneResult, classes: Classes, truth: Path, progress: Progress
+    scene: str | Path,
+    result: SceneResult,
+    classes: Classes,
+    truth: Path,
+    attribute: str | None,
+    progress: Progress,
 ) -> list[str]:
     """The scores of a scene, in a folder beside it and in words."""
-    from ..evaluation.scene import evaluate_scene
+    from ..evaluation.scene import evaluate_scene, scene_table
     from ..prediction.scenes import is_address
 
-    scores = evaluate_scene(
+    found = evaluate_scene(
         result.class_map,
         truth,
         classes,
         result.class_map.with_name(f"{result.class_map.stem}_evaluation"),
         scene=None if is_address(scene) else Path(scene),
+        attribute=attribute,
         overwrite=True,
         progress=progress,
     )
-    return list(scores.notes)
+    typer.echo(scene_table(found.scores))
+    return list(found.notes)
