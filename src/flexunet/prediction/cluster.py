@@ -182,7 +182,7 @@ def connect(where: str, *, threads: int | None = None, timeout_s: float = 10.0) 
             cluster = stack.enter_context(
                 distributed.LocalCluster(
                     n_workers=workers, threads_per_worker=1, processes=True, memory_limit=None,
-                    dashboard_address=None, local_directory=folder, silence_logs=logging.CRITICAL,
+                    dashboard_address="127.0.0.1:0", local_directory=folder, silence_logs=logging.CRITICAL,
                 )
             )  # fmt: skip
             client = stack.enter_context(distributed.Client(cluster))
@@ -197,7 +197,8 @@ def _reach(distributed: Any, where: str, timeout_s: float) -> Any:
     file = Path(where)
     if file.suffix == ".json" and not file.is_file():
         raise ConfigError(f"--dask {where}: there is no such scheduler file.")
-    if file.suffix != ".json" and not re.fullmatch(r"(\w+://)?[^\s:/]+:\d+", where):
+    named_host = re.fullmatch(r"(\w+://)?[^\s:/]+:\d+", where) and not where.startswith("local:")
+    if file.suffix != ".json" and not named_host:
         raise ConfigError(
             f"--dask {where}: is no address. Possible are local, local:4 (worker processes on this machine), "
             "tcp://host:8786, or the .json file of a scheduler."

@@ -86,7 +86,7 @@ def predict_scene_on(
         options = replace(options, aoi=options.aoi.resolve())
     job = plan_scene(predictor, place, options)
     if options.part_rows is None:
-        job = _shared_out(job, max(1, len(crew.workers())))
+        job = share_out(job, max(1, len(crew.workers())))
     bench = open_workbench(job, out)
     _gather(crew, recipe, bench, progress, tell)
     return finish_scene(bench, out, started=started, progress=progress)
@@ -158,7 +158,7 @@ def _digests(files: Sequence[Path]) -> tuple[str, ...]:
     return tuple(digests)
 
 
-def _shared_out(job: SceneJob, workers: int) -> SceneJob:
+def share_out(job: SceneJob, workers: int) -> SceneJob:
     """The job in parts that keep `workers` workers busy to the end with few rows computed twice."""
     plan = job.plan
     rows = len(plan.grid.rows)
