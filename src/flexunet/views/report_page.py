@@ -198,8 +198,8 @@ def _per_class(report: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
                 y_label="share of objects", title="Objects by size",
             ),
             f"Objects are 8-connected patches. Of {objects['truth']} true ones {objects['found']} are found "
-            f"(half their area or more), {objects['touched']} touched; of {objects['predicted']} predicted ones "
-            f"{objects['right']} are right (half their area or more). Small print: true / predicted.",
+            f"(half their area or more), {objects['touched']} touched. Of {objects['predicted']} predicted "
+            f"ones {objects['right']} are right (half their area or more). Small print: true / predicted.",
         ),
         (
             line_chart([Line(outline["distances_px"], outline["f1"], marks=True)], x_label="pixels",
