@@ -1,6 +1,6 @@
 """Networks: images (B, C, H, W) float32 to logits (B, K, H, W), any height and width."""
 
-from .build import build_network, initial_network, probabilities
+from .build import build_network, check_weights, initial_network, probabilities
 from .encoder_unet import EncoderUNet, learned_parameters
 from .flexunet import FlexUNet
 from .keras_weights import KerasModel, load_keras_weights
@@ -19,6 +19,7 @@ __all__ = [
     "ResUNet",
     "Stage",
     "build_network",
+    "check_weights",
     "initial_network",
     "layer_table",
     "learned_parameters",

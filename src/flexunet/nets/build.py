@@ -10,7 +10,7 @@ from ..config.schema import EncoderUNetConfig, FlexUNetConfig, ModelConfig
 from ..errors import ConfigError
 from .encoder_unet import EncoderUNet
 from .flexunet import FlexUNet
-from .pretrained import load_pretrained
+from .pretrained import find_weights, load_pretrained
 from .resunet import ResUNet
 
 
@@ -54,6 +54,16 @@ def initial_network(model: ModelConfig, bands: Bands, num_classes: int) -> nn.Mo
         assert isinstance(network, EncoderUNet)
         load_pretrained(network, model.encoder, bands)
     return network
+
+
+def check_weights(model: ModelConfig) -> None:
+    """Whether the weights that training would start from are here, before anything else is done.
+
+    Raises:
+        MissingExtraError: they are not; the message has the command that installs them.
+    """
+    if isinstance(model, EncoderUNetConfig) and model.weights == "imagenet":
+        find_weights(model.encoder)
 
 
 def probabilities(logits: Tensor) -> Tensor:

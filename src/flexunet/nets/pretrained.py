@@ -15,7 +15,7 @@ from ..errors import MissingExtraError, ModelFileError
 from .efficientnet_lite import EfficientNetLite
 from .encoder_unet import EncoderUNet
 from .resunet import ConvNorm
-from .timm_encoder import TimmEncoder, first_kernel, learned_classifier
+from .timm_encoder import PREFIX, TimmEncoder, first_kernel, import_timm, learned_classifier
 
 WEIGHT_FILES = {
     "efficientnet_lite0": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
@@ -84,6 +84,14 @@ def weight_path(encoder: str) -> Path:
     if len(found) != 1:
         raise ModelFileError(f"{folder}: {len(found)} weight files, expected one. {_reinstall(encoder)}")
     return found[0]
+
+
+def find_weights(encoder: str) -> None:
+    """Raises MissingExtraError where `load_pretrained` would."""
+    if encoder.startswith(PREFIX):
+        import_timm()
+    else:
+        weight_path(encoder)
 
 
 def read_weights(encoder: str, path: Path | None = None) -> dict[str, Tensor]:

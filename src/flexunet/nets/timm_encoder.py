@@ -66,7 +66,7 @@ def first_kernel(name: str, levels: int) -> str:
 
 
 def _features(name: str, in_channels: int, levels: int, *, pretrained: bool = False) -> Any:
-    timm = _timm()
+    timm = import_timm()
     plain = name.removeprefix(PREFIX)
     if not timm.is_model(plain.split(".")[0]):
         near = difflib.get_close_matches(plain, timm.list_models(), 1)
@@ -88,7 +88,12 @@ def _features(name: str, in_channels: int, levels: int, *, pretrained: bool = Fa
     )
 
 
-def _timm() -> Any:
+def import_timm() -> Any:
+    """The package.
+
+    Raises:
+        MissingExtraError: there is none, or one that does not work.
+    """
     try:
         return importlib.import_module("timm")
     except ModuleNotFoundError as error:
