@@ -19,7 +19,7 @@ from ..data import Loader, PlainSampler, Store, band_statistics, open_store
 from ..errors import DataError, FlexunetError
 from ..evaluation.fitting import calibrate_model, describe_calibration
 from ..modelfile import InputRecord, ModelRecord
-from ..nets import initial_network
+from ..nets import check_weights, initial_network
 from .folder import RunFolder, check_folder
 from .hardware import Hardware, build_fabric, choose_hardware, gradients_are_final, set_threads
 from .interrupts import StopRequest
@@ -84,6 +84,7 @@ def train(
     """
     folder = RunFolder.of(config.output)
     hardware = choose_hardware(config.train.accelerator, config.train.precision)
+    check_weights(config.model)
     job = Job(config, hardware, folder, source, resume, overwrite, show)
     check_folder(folder, folder.config_copy(source), resume=resume, overwrite=overwrite)
     if resume and folder.config.exists():
