@@ -34,7 +34,7 @@ CACHE_MB = 192
 TURN = 0.02
 """Tangent of the angle by which the footprint is turned."""
 COMPRESSIONS: dict[str, dict[str, Any]] = {
-    "jpeg": {"compress": "JPEG", "quality": 90},
+    "jpeg": {"compress": "JPEG", "quality": 85},
     "deflate": {"compress": "DEFLATE", "predictor": 2},
     "zstd": {"compress": "ZSTD", "predictor": 2},
 }
