@@ -1,0 +1,237 @@
+"""Every fault planted in a dataset is named, with its files; a clean dataset is called clean."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from command_line import flexunet
+from flexunet.check import Check, check, find_dataset, set_aside, write_report
+from flexunet.check.footprints import overlapping_footprints
+from flexunet.check.names import sibling_groups, source_name
+from flexunet.errors import DataError, OutputExistsError
+from flexunet.raster import Grid
+
+Pixels = NDArray[np.uint8]
+
+
+def picture(seed: int, size: tuple[int, int] = (96, 110)) -> Pixels:
+    """Texture of several scales, different for every seed."""
+    rng = np.random.default_rng(seed)
+    layers = [
+        cv2.GaussianBlur(rng.normal(0, 1, (*size, 3)), (0, 0), sigma) * sigma for sigma in (1.0, 2.5, 6.0)
+    ]
+    total = np.sum(layers, axis=0)
+    return ((total - total.min()) / np.ptp(total) * 255).astype(np.uint8)
+
+
+def mask(size: tuple[int, int] = (96, 110), place: int = 20) -> Pixels:
+    labels = np.zeros(size, np.uint8)
+    labels[place : place + 30, place + 5 : place + 40] = 255
+    return labels
+
+
+def write(root: Path, split: str, name: str, image: Pixels, labels: Pixels) -> None:
+    for kind, pixels in (("images", image), ("masks", labels)):
+        path = root / split / kind / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
+
+
+def dataset(root: Path, change: Callable[[Path], None] | None = None) -> Check:
+    for number, split in enumerate(("train",) * 6 + ("valid",) * 2 + ("test",) * 3):
+        write(root, split, f"scene{number}", picture(number), mask(place=10 + 4 * number))
+    if change is not None:
+        change(root)
+    return check(root)
+
+
+def kinds(found: Check) -> set[str]:
+    return {finding.kind for finding in found.findings if finding.severity in ("leak", "fault", "warning")}
+
+
+def test_a_clean_dataset_is_called_clean(tmp_path: Path) -> None:
+    found = dataset(tmp_path)
+    assert kinds(found) == set()
+    assert not found.faulty
+    assert "no leak found between train, valid, test" in found.text()
+
+
+def turned_and_recoloured(root: Path) -> None:
+    changed = np.rot90(picture(2)) // 2 + 60
+    write(root, "test", "new", np.ascontiguousarray(changed), np.ascontiguousarray(np.rot90(mask(place=18))))
+
+
+def test_a_changed_copy_across_splits_is_a_leak_with_its_map(tmp_path: Path) -> None:
+    found = dataset(tmp_path, turned_and_recoloured)
+    (link,) = found.leaks
+    assert {found.facts[index].member.name for index in (link.first, link.second)} == {
+        "train/scene2",
+        "test/new",
+    }
+    assert link.reason == "copy"
+    assert "turned by" in link.describe_map()
+    assert found.faulty
+
+
+def test_the_same_picture_under_another_name_is_told_apart_from_a_copy(tmp_path: Path) -> None:
+    found = dataset(tmp_path, lambda root: write(root, "valid", "other", picture(1), mask(place=14)))
+    assert [(link.reason, link.share) for link in found.leaks] == [("same pixels", 1.0)]
+
+
+def shifted_crops(root: Path) -> None:
+    scene = picture(99, (150, 160))
+    write(root, "train", "left", scene[:100, :100], mask((100, 100)))
+    write(root, "test", "right", scene[30:130, 40:140], mask((100, 100), place=60))
+
+
+def test_shared_ground_is_found_to_the_pixel_and_its_labels_compared(tmp_path: Path) -> None:
+    found = dataset(tmp_path, shifted_crops)
+    (link,) = found.leaks
+    assert (link.reason, link.describe_map()) == ("shared ground", "shifted by +40 columns, +30 rows")
+    assert "contradicting labels" in kinds(found)
+    assert found.agreements[0].iou == 0
+
+
+def test_augmentation_siblings_are_known_by_name_even_if_the_pixels_are_not(tmp_path: Path) -> None:
+    name = "distorted_0.02_rsigma0.5_sigma40_scene3"
+    found = dataset(tmp_path, lambda root: write(root, "test", name, picture(500), mask()))
+    assert [link.reason for link in found.leaks] == ["name"]
+
+
+@pytest.mark.parametrize(
+    ("stem", "source"),
+    [
+        ("distorted_0.02_rsigma0.5_sigma40_10009", "10009"),
+        ("hflipped_10009", "10009"),
+        ("rotated_90_10009", "10009"),
+        ("deformed_alpha_1300_sigmoid_8_a_b", "a_b"),
+        ("barrdistorted_1001_0.3_0.3_7", "7"),
+        ("hflipped_shrinked_0.8_x", "x"),
+        ("tile_hflip", "tile"),
+        ("tile (2)", "tile"),
+        ("ab_jpg.rf.0123456789abcdef0123456789abcdef", "ab"),
+        ("flipper_3", "flipper_3"),
+        ("augusta_1", "augusta_1"),
+        ("rotated_90_", "rotated_90_"),
+    ],
+)
+def test_source_names(stem: str, source: str) -> None:
+    assert source_name(stem) == source
+
+
+def test_equal_sources_need_one_derived_name() -> None:
+    assert sibling_groups(["A", "a", "b"]) == []
+    assert sibling_groups(["hflipped_a", "vflipped_a", "b"]) == [[0, 1]]
+
+
+def test_footprints_overlap_within_one_crs_only() -> None:
+    def grid(x: float, y: float, crs: str = "UTM") -> Grid:
+        return Grid((10.0, 0.0, x, 0.0, -10.0, y), crs)
+
+    grids = [grid(0, 0), grid(500, -500), grid(1000, 0), grid(500, -500, "other"), Grid()]
+    found, notes = overlapping_footprints(grids, [(100, 100)] * 5)
+    assert [(item.first, item.second, item.share) for item in found] == [(0, 1, 0.25), (1, 2, 0.25)]
+    assert notes == ["the georeferenced pictures are in 2 coordinate systems"]
+
+
+def test_unusable_files_and_masks_are_faults_and_the_rest_is_checked(tmp_path: Path) -> None:
+    def damage(root: Path) -> None:
+        (root / "train" / "images" / "scene0.png").write_bytes(b"no picture")
+        write(root, "train", "scene1", picture(1), mask((50, 50), 5))
+        (root / "test" / "masks" / "scene9.png").unlink()
+
+    found = dataset(tmp_path, damage)
+    assert kinds(found) == {"pairing", "unreadable", "unusable masks"}
+    assert found.faulty
+    assert len(found.facts) == 9
+
+
+def test_masks_that_repeat_are_empty_or_all_object_are_named(tmp_path: Path) -> None:
+    def odd(root: Path) -> None:
+        write(root, "train", "scene0", picture(0), mask(place=31))
+        write(root, "train", "scene1", picture(1), np.ascontiguousarray(mask(place=31)[:, ::-1]))
+        write(root, "train", "scene2", picture(2), np.zeros((96, 110), np.uint8))
+        write(root, "train", "scene3", picture(3), np.full((96, 110), 255, np.uint8))
+
+    found = dataset(tmp_path, odd)
+    assert {"repeated masks", "empty masks", "all-object masks"} <= kinds(found)
+    (repeated,) = (finding for finding in found.findings if finding.kind == "repeated masks")
+    assert "train/scene0 = train/scene1" in repeated.items
+
+
+def test_masks_that_are_all_shifted_are_noticed(tmp_path: Path) -> None:
+    def paint(root: Path, by: int) -> None:
+        for number in range(16):
+            image, labels = picture(number) // 3, mask(place=16 + 2 * number)
+            image[np.roll(labels, by, axis=1) > 0] += 120
+            write(root, "train", f"scene{number}", image, labels)
+
+    honest, moved = tmp_path / "honest", tmp_path / "moved"
+    assert "shifted masks" not in kinds(dataset(honest, lambda root: paint(root, 0)))
+    found = dataset(moved, lambda root: paint(root, 4))
+    (finding,) = (item for item in found.findings if item.kind == "shifted masks")
+    assert "+4 columns and +0 rows" in finding.text
+
+
+def test_a_brighter_test_split_is_a_domain_shift(tmp_path: Path) -> None:
+    def brighten(root: Path) -> None:
+        for number in range(20):
+            split, extra = ("train", 0) if number < 10 else ("test", 90)
+            image = (picture(300 + number) // 2 + extra).astype(np.uint8)
+            write(root, split, f"more{number}", image, mask(place=20 + number))
+
+    assert "domain shift" in kinds(dataset(tmp_path, brighten))
+
+
+def test_the_report_holds_everything_and_is_not_overwritten(tmp_path: Path) -> None:
+    found = dataset(tmp_path / "data", turned_and_recoloured)
+    written = write_report(found, tmp_path / "report")
+    assert [path.name for path in written] == ["groups.csv", "pairs.png", "check.json"]
+    report = json.loads((tmp_path / "report" / "check.json").read_text(encoding="utf-8"))
+    assert report["leaks"] == 1
+    assert report["links"][0]["mask_iou"] > 0.9
+    assert (tmp_path / "report" / "groups.csv").read_text().splitlines()[0] == "id,group"
+    with pytest.raises(OutputExistsError, match="--overwrite"):
+        write_report(found, tmp_path / "report")
+
+
+def test_fix_moves_the_training_copy_and_keeps_a_log(tmp_path: Path) -> None:
+    found = dataset(tmp_path, turned_and_recoloured)
+    log, moved = set_aside(found)
+    assert moved == 1
+    assert (tmp_path / "set_aside" / "train" / "images" / "scene2.png").exists()
+    assert not (tmp_path / "train" / "masks" / "scene2.png").exists()
+    assert log.read_text().splitlines()[1] == "train/images/scene2.png,set_aside/train/images/scene2.png"
+    assert not check(tmp_path).leaks
+
+
+def test_fix_refuses_to_empty_a_split(tmp_path: Path) -> None:
+    def copy_all(root: Path) -> None:
+        for number in range(6):
+            write(root, "test", f"copy{number}", picture(number), mask())
+
+    with pytest.raises(DataError, match="of 6 pictures of train"):
+        set_aside(dataset(tmp_path, copy_all))
+
+
+def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError):
+        find_dataset(tmp_path)
+
+
+def test_the_command_tells_by_its_exit_code(tmp_path: Path) -> None:
+    dataset(tmp_path / "data", shifted_crops)
+    done = flexunet("check", "data", cwd=tmp_path, code=1)
+    assert "LEAK" in done.stdout
+    assert (tmp_path / "data_check" / "pairs.png").exists()
+    assert "--overwrite" in flexunet("check", "data", cwd=tmp_path, code=2).stderr
+    assert (
+        "1 pictures set aside"
+        in flexunet("check", "data", "--fix", "--overwrite", cwd=tmp_path, code=1).stdout
+    )
+    flexunet("check", "data", "--overwrite", cwd=tmp_path, code=0)
