@@ -40,11 +40,15 @@ class Terrain:
         """Let go of the file."""
         self._reader.close()
 
-    def read(self, row: int, rows: int) -> dict[str, NDArray[np.floating]]:
+    def read(self, row: int, wanted: NDArray[np.bool_]) -> dict[str, NDArray[np.floating]]:
         """`elevation` (metres), `slope` (degrees), `east` and `north` (of the downhill direction) of rows.
 
-        float64 (rows, W), NaN where unknown.
+        float64 of the shape of `wanted`, bool (rows, W): NaN where unknown or not wanted.
         """
+        rows = len(wanted)
+        if not wanted.any():
+            nothing = np.full(wanted.shape, np.nan)
+            return dict.fromkeys(("elevation", "slope", "east", "north"), nothing)
         height, width = self._surveyor.size_hw
         window = Window(row, 0, rows, width).grown(1, height, width)
         if self._same:
@@ -56,11 +60,13 @@ class Terrain:
         top, bottom = row - window.row, window.row + window.height - row - rows
         padded = np.pad(elevation, ((1 - top, 1 - bottom), (1, 1)), constant_values=np.nan)
         middles = np.column_stack((np.full(rows, width / 2), row + 0.5 + np.arange(rows)))
-        slope, east, north = slope_and_aspect(padded, self._surveyor.jacobians(middles))
+        slope, east, north = slope_and_aspect(padded, self._surveyor.jacobians(middles), wanted)
         return {"elevation": padded[1:-1, 1:-1], "slope": slope, "east": east, "north": north}
 
 
-def slope_and_aspect(elevation: Floats, steps: Floats) -> tuple[Floats, Floats, Floats]:
+def slope_and_aspect(
+    elevation: Floats, steps: Floats, wanted: NDArray[np.bool_] | None = None
+) -> tuple[Floats, Floats, Floats]:
     """Slope in degrees and the unit vector (east, north) downhill, (h, W) each, NaN where unknown.
 
     Weighted differences of 3 x 3 cells (Horn 1981, "Hill shading and the reflectance map", Proc. IEEE 69(1)).
@@ -69,25 +75,31 @@ def slope_and_aspect(elevation: Floats, steps: Floats) -> tuple[Floats, Floats, 
     Args:
         elevation: (h + 2, W + 2) metres, NaN where unknown.
         steps: (h, 2, 2): metres east and north for a step of one column and one row, row by row.
+        wanted: cells to work on (h, W), None for all; the others are NaN.
     """
-    middle = elevation[1:-1, 1:-1]
-    height, width = middle.shape
+    height, width = elevation.shape[0] - 2, elevation.shape[1] - 2
+    row, col = np.indices((height, width)).reshape(2, -1) if wanted is None else np.nonzero(wanted)
+    flat = elevation.reshape(-1)
+    place = (row + 1) * (width + 2) + col + 1
+    middle = flat[place]
 
-    def shifted(down: int, right: int) -> Floats:
-        part = elevation[1 + down : 1 + down + height, 1 + right : 1 + right + width]
-        return np.where(np.isnan(part), middle, part)
+    def beside(down: int, right: int) -> Floats:
+        part: Floats = flat[place + (down * (width + 2) + right)]
+        return np.asarray(np.where(np.isnan(part), middle, part))
 
-    nw, n, ne = shifted(-1, -1), shifted(-1, 0), shifted(-1, 1)
-    w, e = shifted(0, -1), shifted(0, 1)
-    sw, s, se = shifted(1, -1), shifted(1, 0), shifted(1, 1)
+    nw, n, ne = beside(-1, -1), beside(-1, 0), beside(-1, 1)
+    w, e = beside(0, -1), beside(0, 1)
+    sw, s, se = beside(1, -1), beside(1, 0), beside(1, 1)
     by_col = ((ne + 2 * e + se) - (nw + 2 * w + sw)) / 8
     by_row = ((sw + 2 * s + se) - (nw + 2 * n + ne)) / 8
     # dz = g . (steps @ (dcol, drow)), so the gradient is g = steps^-T (by_col, by_row).
-    inverse = np.linalg.inv(steps)
-    to_east = by_col * inverse[:, 0, 0, None] + by_row * inverse[:, 1, 0, None]
-    to_north = by_col * inverse[:, 0, 1, None] + by_row * inverse[:, 1, 1, None]
+    inverse = np.linalg.inv(steps)[row]
+    to_east = by_col * inverse[:, 0, 0] + by_row * inverse[:, 1, 0]
+    to_north = by_col * inverse[:, 0, 1] + by_row * inverse[:, 1, 1]
     steep = np.where(np.isnan(middle), np.nan, np.hypot(to_east, to_north))
+    found = np.full((3, height, width), np.nan)
+    found[0, row, col] = np.degrees(np.arctan(steep))
     with np.errstate(invalid="ignore", divide="ignore"):
-        east = np.where(steep > 0, -to_east / steep, np.nan)
-        north = np.where(steep > 0, -to_north / steep, np.nan)
-    return np.degrees(np.arctan(steep)), east, north
+        found[1, row, col] = np.where(steep > 0, -to_east / steep, np.nan)
+        found[2, row, col] = np.where(steep > 0, -to_north / steep, np.nan)
+    return found[0], found[1], found[2]

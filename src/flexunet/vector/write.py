@@ -172,7 +172,7 @@ class _Source:
         for row in range(0, height, rows):
             window = Window(row, 0, min(rows, height - row), width)
             labels = self._labels(window)
-            yield from tracer.add(labels, self._values(window, labels))
+            yield from tracer.add(labels, self._values(window, labels, skip))
             if progress is not None:
                 progress(row + window.height, height)
         yield from tracer.finish()
@@ -192,7 +192,9 @@ class _Source:
             labels = np.where(valid, labels, np.uint8(IGNORE_INDEX))
         return labels
 
-    def _values(self, window: Window, labels: NDArray[np.uint8]) -> dict[str, NDArray[np.floating]]:
+    def _values(
+        self, window: Window, labels: NDArray[np.uint8], skip: Sequence[int]
+    ) -> dict[str, NDArray[np.floating]]:
         values: dict[str, NDArray[np.floating]] = {}
         if self.probability is not None:
             pixels, valid = self.probability.read_valid(window)
@@ -204,7 +206,8 @@ class _Source:
             scale = 254.0 if mine.dtype == np.uint8 else 1.0
             values["probability"] = np.where(valid, mine / np.float32(scale), np.float32(np.nan))
         if self.terrain is not None:
-            values |= self.terrain.read(window.row, window.height)
+            wanted = ~np.isin(np.arange(256), list(skip))[labels]
+            values |= self.terrain.read(window.row, wanted)
         return values
 
 
