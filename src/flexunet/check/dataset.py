@@ -90,9 +90,6 @@ def _manifest_groups(root: Path) -> dict[str, str]:
     path = root / "manifest.json"
     try:
         content: Any = json.loads(path.read_text(encoding="utf-8"))
-        return {
-            f"{item['split']}/{item['id']}": str(item.get("parent") or item["group"])
-            for item in content["items"]
-        }
+        return {f"{item['split']}/{item['id']}": str(item["group"]) for item in content["items"]}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
