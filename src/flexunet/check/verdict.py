@@ -69,8 +69,12 @@ class Verdict:
             return f"Leakage from train into {self.split}: none found{how}."
         return f"Leakage into {self.split} not checked: {self.reason}."
 
+    def for_scores(self) -> dict[str, Any]:
+        """JSON values with the line for people as `text`, for `scores.json`."""
+        return {**self.as_json(), "text": self.line()}
+
     def as_json(self) -> dict[str, Any]:
-        """For `scores.json` and model files."""
+        """The fields as JSON values."""
         return {**asdict(self), "examples": list(self.examples)}
 
 
