@@ -74,6 +74,9 @@ def write_layer(path: Path, schema: Any, batches: Iterable[Any], crs_wkt: str | 
                         geometry_name=GEOMETRY,
                         geometry_type="Polygon",
                         crs=crs_wkt,
+                        dataset_options={"VERSION": "1.3"}
+                        if kind == "gpkg"
+                        else None,  # QGIS of 2021 reads it
                         layer_options=_OPTIONS.get(kind) if kind != "geojson" or crs_wkt else None,
                     )
         except (FlexunetError, KeyboardInterrupt):
