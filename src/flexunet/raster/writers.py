@@ -13,6 +13,7 @@ import rasterio.windows
 from affine import Affine
 from numpy.typing import NDArray
 from PIL import Image
+from rasterio._err import CPLE_BaseError
 from rasterio.control import GroundControlPoint
 from rasterio.errors import RasterioError
 
@@ -100,7 +101,7 @@ def creating(path: Path) -> Iterator[Path]:
             yield beside
     except RasterError:
         raise
-    except (RasterioError, OSError) as error:
+    except (RasterioError, CPLE_BaseError, OSError) as error:
         cause = error.__cause__ if isinstance(error, RasterioError) and error.__cause__ else error
         reason = cause.strerror if isinstance(cause, OSError) and cause.strerror else cause
         raise RasterError(f"{path}: cannot be written: {reason}") from error
