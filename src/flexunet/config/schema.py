@@ -361,6 +361,10 @@ class PredictConfig(Section):
     """Images or tiles a forward pass."""
     tta: bool = False
     """Mean over the eight flips and quarter turns."""
+    max_memory: str | None = None
+    """Scenes: memory that the process keeps to, such as `2GB`; left out: moderate buffers."""
+    strict: bool = False
+    """Scenes: refuse another ground resolution or bands without names instead of adapting."""
 
 
 class EvaluateConfig(Section):

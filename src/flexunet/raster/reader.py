@@ -217,8 +217,7 @@ class GdalReader(_Reader):
         if use_alpha and self._alpha is not None:
             valid &= self._read_file((self._alpha,), window)[0] > 0
         if use_alpha and self._mask_band:
-            mask = self._source.read_masks(self._bands[0], window=_gdal_window(window))
-            valid &= mask > 0
+            valid &= self._read_mask(window) > 0
         return without_bad_floats(bring_to_native(pixels)), valid
 
     @property
@@ -242,6 +241,15 @@ class GdalReader(_Reader):
             if self._mask_band:
                 shown &= self._source.read_masks(self._bands[0], out_shape=shape) > 0
         return pixels, shown
+
+    def _read_mask(self, window: Window) -> NDArray[np.uint8]:
+        """The mask band (h, w), 0 where data are missing."""
+        try:
+            with self._lock:
+                mask: NDArray[np.uint8] = self._source.read_masks(self._bands[0], window=_gdal_window(window))
+        except (RasterioError, RasterioIOError, OSError, ValueError) as error:
+            raise RasterError(f"{self.path}: damaged or cut: {error.__cause__ or error}") from error
+        return mask
 
     def _read_file(self, indexes: tuple[int, ...], window: Window) -> NDArray[Any]:
         try:
