@@ -26,18 +26,16 @@ from ..views.report_page import Pictures, report_page
 from ..views.report_pictures import card_strip
 from .evidence import Evidence, number
 from .groups import groups_of, read_manifest
+from .provenance import check_facts, machine_facts, training_facts
 from .scores import ImageScores
 from .summary import (
     FORMAT,
     VERSION,
     area,
-    check_facts,
     consistency,
     detection,
     image_rows,
     intervals,
-    machine_facts,
-    training_facts,
 )
 
 REPORT_JSON, REPORT_HTML = "report.json", "report.html"
@@ -54,7 +52,7 @@ DEFINITIONS = {
     "calibration": "ECE: over 15 bins of equal width, the mean of |share that was so - probability said|, "
     "weighed by pixels (Guo et al. 2017), on these images. Before: without the temperature.",
     "area": "Stratified estimator of Olofsson et al. 2014 (eqs 9 to 11), map classes as strata. As every "
-    "pixel here has a label, the corrected area is the true one; the interval over groups says how far it "
+    "counted pixel has a label, the corrected area is the true one; the interval over groups says how far it "
     "would go for another sample of as many groups. The last column takes pixels for independent and is far "
     "too narrow.",
 }
@@ -195,9 +193,15 @@ def _about_data(material: Material) -> dict[str, Any]:
         "splits": splits,
         "leakage": leakage or "not checked: flexunet check looks for it",
         "label_conflicts": conflicts or "not checked: flexunet check looks for them",
-        "check": found,
+        "check": None if found is None else _short(found),
         "notes": list(material.store.notes)[:12],
     }
+
+
+def _short(check: dict[str, Any]) -> list[dict[str, Any]]:
+    """The findings of a `check.json` without their files."""
+    findings = [finding for finding in check.get("findings", []) if isinstance(finding, dict)]
+    return [{key: finding.get(key) for key in ("severity", "kind", "text")} for finding in findings]
 
 
 def _leak_of_manifest(items: Sequence[dict[str, Any]], manifest: dict[str, Any]) -> str:
