@@ -16,6 +16,7 @@ from ..augment import Augmenter
 from ..bands import Bands
 from ..config import Config, DataConfig
 from ..data import Loader, PlainSampler, Store, band_statistics, open_store
+from ..data.ground import ground_resolution
 from ..errors import DataError, FlexunetError
 from ..evaluation.fitting import calibrate_model, describe_calibration
 from ..modelfile import InputRecord, ModelRecord
@@ -159,7 +160,9 @@ def run_process(fabric: Fabric, job: Job) -> RunResult:
         model=config.model,
         classes=config.data.class_table(),
         bands=bands,
-        data=InputRecord.of(config.data),
+        data=InputRecord.of(
+            config.data, ground_resolution([pair.image for pair in store.pairs], config.data)
+        ),
         predict=config.predict,
         training=training_record(config, job, fabric, store, budget),
         fingerprint=store.fingerprint,
