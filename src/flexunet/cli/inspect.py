@@ -97,6 +97,7 @@ def _print_record(record: ModelRecord) -> None:
         "mean": ", ".join(f"{value:.6g}" for value in record.bands.mean),
         "deviation": ", ".join(f"{value:.6g}" for value in record.bands.std),
         "trained at": f"{record.data.size[0]} x {record.data.size[1]}, {record.data.sizing}",
+        "ground": _ground(record.data.ground_resolution),
         "written by": ", ".join(f"{name} {number}" for name, number in record.versions.items()),
         "created": record.created,
         **_flat("training", record.training),
@@ -149,3 +150,10 @@ def _print_summary(summary: NetworkSummary) -> None:
 
 def _bytes(count: int) -> str:
     return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
+
+
+def _ground(resolution: tuple[float, float] | None) -> str:
+    """Metres of a pixel as the network sees it."""
+    if resolution is None:
+        return "not known"
+    return f"{resolution[0]:.4g} x {resolution[1]:.4g} m a pixel"
