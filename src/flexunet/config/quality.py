@@ -43,7 +43,6 @@ RECIPES: dict[Quality, dict[str, Any]] = {
         "model.encoder": "efficientnet_lite2",
         "data.size": [384, 384],
         "train.epochs": 60,
-        "train.ema": 0.999,
         "augment.scale": [0.5, 2.0],
         "augment.brightness": 0.3,
         "augment.contrast": 0.3,
