@@ -21,7 +21,7 @@ def write_data_configs(
     classes = _classes(source, ignored=ignored)
     if not plan.folds:
         splits = {split: [split] for split in ("train", "valid", "test") if counts.get(split)}
-        _write(folder / "data.toml", splits, counts, classes)
+        _write(folder / "data.toml", splits, counts, classes, folds=False)
         return
     regions = plan.folds[0].startswith("region_")
     for place, fold in enumerate(plan.folds):
@@ -32,19 +32,32 @@ def write_data_configs(
             valid = fold
             splits = {"test": ["test"]} if counts.get("test") else {}
         train = [name for name in plan.folds if name not in (valid, *splits.get("test", ()))]
-        _write(folder / f"{fold}.toml", {"train": train, "valid": [valid], **splits}, counts, classes)
+        _write(
+            folder / f"{fold}.toml", {"train": train, "valid": [valid], **splits}, counts, classes, folds=True
+        )
 
 
 def _write(
-    path: Path, splits: Mapping[str, Sequence[str]], counts: Mapping[str, Mapping[str, int]], classes: str
+    path: Path,
+    splits: Mapping[str, Sequence[str]],
+    counts: Mapping[str, Mapping[str, int]],
+    classes: str,
+    *,
+    folds: bool,
 ) -> None:
     text = ["[data]", classes]
     for split, parts in splits.items():
         text.append(f"\n[data.{split}]")
-        # Augmented pictures lie beside their parents; a fold is validated with them unless it has none.
         for kind, folders in (("images", "images"), ("masks", "masks"), ("negatives", "negatives")):
             has = "negatives" if kind == "negatives" else "images"
-            there = [f"{part}/{folders}" for part in parts if counts.get(part, {}).get(has)]
+            places = [part for part in parts if counts.get(part, {}).get(has)]
+            there = [f"{part}/{folders}" for part in places]
+            if split == "train":
+                there += [
+                    f"{part}/augmented/{folders}"
+                    for part in places
+                    if counts[part].get("augmented") and folds
+                ]
             if there:
                 text.append(f"{kind} = {json.dumps(there)}")
     path.write_text("\n".join(text) + "\n", encoding="utf-8", newline="\n")

@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from ..augment.displacement import Displacement, deformation, distortion, lens
 from ..augment.geometry import Matrix, Placement
 from ..augment.warp import Sample, View, warp
+from ..classes import IGNORE_INDEX
 from ..config.augmentation import LensConfig
 from ..errors import DataError, Problem
+from .items import Labels
 from .pixels import Piece
 
 _FIRST_CENTRE = 1001  # the number that the reference gives its first lens in file names
-_BANDS_A_CALL = 4
+_MOST_BLENDED = 8
 
 Number = int | float
 Parameters = dict[str, tuple[Any, ...]]
@@ -262,7 +264,7 @@ def _laid_out(piece: Piece, move: Callable[[NDArray[Any]], NDArray[Any]], linear
 
 
 def _warped(piece: Piece, matrix: Matrix, displacement: Displacement | None) -> Piece:
-    """Every array through one map: image bilinear, labels and valid nearest; beyond, the mirror image."""
+    """Every array through one map: bilinear, missing by the nearest pixel; beyond, the mirror image."""
     assert piece.labels is not None
     valid = None if piece.valid.all() else piece.valid
     view = View(piece.size_hw, matrix, displacement)
@@ -271,8 +273,34 @@ def _warped(piece: Piece, matrix: Matrix, displacement: Displacement | None) -> 
         Sample(piece.pixels, piece.labels, valid), Placement(np.eye(3), 0, 0, 0, 0), view, fill, reflect=True
     )
     known = np.ones(piece.size_hw, np.bool_) if shown.valid is None else shown.valid
-    moved = replace(piece, pixels=shown.pixels, valid=known, labels=shown.labels)
+    labels = _warped_labels(piece.labels, view)
+    if labels is None:
+        labels = shown.labels
+    labels[~known] = IGNORE_INDEX
+    moved = replace(piece, pixels=shown.pixels, valid=known, labels=labels)
     return _aspect_turned(moved, matrix[:2, :2])
+
+
+def _warped_labels(labels: Labels, view: View) -> Labels | None:
+    """Labels by the largest bilinear weight, None where there are too many; the nearest pixel alone would
+    move an outline by up to half a pixel, all along a slow distortion in the same direction."""
+    values = np.unique(labels)
+    if len(values) > _MOST_BLENDED:
+        return None
+    if len(values) == 1:
+        return labels.copy()
+    weights = [
+        view.of(
+            (labels == value).view(np.uint8) * np.uint8(255),
+            view.frame_to_frame,
+            cv2.INTER_LINEAR,
+            cv2.BORDER_REFLECT,
+        )
+        for value in (values if len(values) > 2 else values[1:])
+    ]
+    if len(values) == 2:
+        return np.asarray(values[(weights[0] > 127).view(np.uint8)])
+    return np.asarray(values[np.argmax(weights, axis=0)])
 
 
 def _aspect_turned(piece: Piece, linear: Matrix) -> Piece:

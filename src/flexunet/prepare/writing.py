@@ -44,6 +44,7 @@ class Writer:
             return self.options.masks
         parts = self.plan.parts
         files = all(part.item.mask is None or isinstance(part.item.mask, MaskFile) for part in parts)
+        files = files and self.options.ignore_value is None
         redrawn = self.options.tile is not None or bool(self.variants) or bool(self.merged)
         holes = any(part.found for part in parts)
         return "keep" if files and not redrawn and not holes else "index"
@@ -167,7 +168,9 @@ class Writer:
         if suffix in (".jpg", ".jpeg", ".bmp", ".webp", ".jp2", ".npy"):
             suffix = image_suffix(moved)  # nothing is to be lost in a second compression
         kind = "negatives" if self._is_negative(part) else "images"
-        target = _place(folder, split, kind, f"{stem}{suffix}")
+        # A fold validates the others without its augmented pictures, so they lie apart.
+        place = f"{split}/augmented" if split in self.plan.folds else split
+        target = _place(folder, place, kind, f"{stem}{suffix}")
         write_image(target, moved)
         entry: Entry = {
             "id": stem,
@@ -185,7 +188,7 @@ class Writer:
             "image": self._told(target, folder, part.item.image.files),
         }
         if kind == "images":
-            mask = _place(folder, split, "masks", f"{stem}{_mask_suffix(moved, suffix)}")
+            mask = _place(folder, place, "masks", f"{stem}{_mask_suffix(moved, suffix)}")
             self._draw(mask, moved)
             entry["mask"] = self._told(
                 mask, folder, part.item.mask.files if part.item.mask is not None else ()
