@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import rasterio
@@ -15,6 +16,7 @@ from rasterio.warp import reproject, transform_bounds
 from flexunet.classes import Classes
 from flexunet.errors import DataError, OutputExistsError, RasterError
 from flexunet.evaluation import evaluate_scene, scene_table
+from flexunet.evaluation.truth import strips
 from flexunet.metrics import ConfusionMatrix
 from flexunet.raster import Grid, write_png, write_raster
 
@@ -179,3 +181,20 @@ def test_polygons_are_a_truth_like_their_pixels(tmp_path: Path) -> None:
         evaluate_scene(*arguments)
     result = evaluate_scene(*arguments, attribute="kind")
     assert result.confusion == counts(truth, predicted, 3)
+
+
+def test_a_scene_of_several_strips_gives_the_numbers_of_the_whole(tmp_path: Path) -> None:
+    height, width = 300, 17_000
+    windows = list(strips((height, width)))
+    assert [window.row for window in windows] == [0, 128, 256]
+    rng = np.random.default_rng(1)
+    blocks = (rng.random((30, 170)) < 0.3).astype(np.uint8)
+    truth = blocks.repeat(10, 0).repeat(100, 1)
+    predicted = np.roll(truth, 40, 1)
+    write_raster(tmp_path / "truth.tif", truth, Grid())
+    write_raster(tmp_path / "classes.tif", predicted, Grid(), nodata=255)
+    result = evaluate_scene(tmp_path / "classes.tif", tmp_path / "truth.tif", TWO, tmp_path / "out")
+    assert result.confusion == counts(truth, predicted)
+    (objects,) = result.scores["objects"]["classes"]
+    assert objects["true_objects"] == cv2.connectedComponents(truth, connectivity=8)[0] - 1
+    assert objects["predicted_objects"] == cv2.connectedComponents(predicted, connectivity=8)[0] - 1

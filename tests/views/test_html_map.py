@@ -15,7 +15,8 @@ from rasterio.crs import CRS
 
 from flexunet.classes import Classes
 from flexunet.errors import DataError
-from flexunet.raster import Grid, write_raster
+from flexunet.raster import Grid, open_raster, write_raster
+from flexunet.raster.grid import ControlPoint
 from flexunet.views import write_html_map
 
 NASTY = '</script><img src=x onerror="alert(1)"> 滑坡 & <!--'
@@ -148,3 +149,17 @@ def test_a_browser_runs_it_without_a_word_of_complaint(tmp_path: Path) -> None:
     assert "Polygons (2)" in panel
     assert "WGS 84 / UTM zone 43N (EPSG:32643)" in panel
     assert "CONSOLE" not in done.stderr
+
+
+def test_a_scene_of_ground_control_points_says_where_the_cursor_is(tmp_path: Path) -> None:
+    corners = ((0, 0), (0, 80), (60, 0), (60, 80))
+    points = tuple(ControlPoint(row, col, 500000 + 2 * col, 4000000 - 2 * row) for row, col in corners)
+    grid = Grid(crs_wkt=UTM, points=points)
+    scene, classes = make_scene(tmp_path, grid)
+    with open_raster(scene) as reader:
+        assert reader.grid.points
+    write_html_map(tmp_path / "map.html", scene, classes, CLASSES, [square(Grid(), 10, 20, 5)])
+    content = content_of(tmp_path / "map.html")
+    assert content["transform"] == pytest.approx([2, 0, 500000, 0, -2, 4000000])
+    assert content["metres"] == pytest.approx(2)
+    assert content["polygons"][0]["r"][0][0][:2] == [20, 10]

@@ -75,7 +75,8 @@ def evaluate_scene(
 
     Writes `scores.json`, `confusion.png`, `error_map.tif` (a COG: see `ERRORS`) and `error_map.png` to the
     folder `out`. Pixels without a predicted class (nodata, outside the area of interest) and those the truth
-    leaves open are not counted. Memory: a strip of some million pixels, and polygons of the truth.
+    leaves open are not counted. Memory: strips of 2 million pixels (at least 128 rows), GDAL's block cache,
+    polygons of the truth.
 
     Args:
         class_map: one band of labels, 255 where nothing was predicted.

@@ -17,7 +17,7 @@ from ..raster.nearest import OnGrid
 
 VECTOR_SUFFIXES = (".gpkg", ".geojson", ".json", ".shp", ".parquet", ".geoparquet", ".fgb", ".kml", ".gml")
 _SHOWN = 10
-_STRIP_PX = 1 << 23  # pixels of a strip while values are looked through
+_STRIP_PX = 1 << 21  # pixels of a strip, where 128 rows are not more
 
 
 class Truth(Protocol):
@@ -55,7 +55,7 @@ def open_truth(
         yield _RasterTruth(raster, shape, classes)
 
 
-def strips(shape: tuple[int, int], pixels: int = _STRIP_PX, block: int = 512) -> Iterator[Window]:
+def strips(shape: tuple[int, int], pixels: int = _STRIP_PX, block: int = 128) -> Iterator[Window]:
     """Windows of whole rows from the top, of at most `pixels` where a block's rows allow it."""
     height, width = shape
     rows = max(block, pixels // width // block * block)
