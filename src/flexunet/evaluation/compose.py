@@ -184,7 +184,7 @@ def _about_data(material: Material) -> dict[str, Any]:
         leakage = _leak_of_manifest(items, manifest)
     quick = material.scores.get("leakage", {})
     if quick.get("status") != "not checked" and quick.get("text"):
-        leakage = f"{quick['text']} {'Manifest: ' + leakage if leakage else ''}".strip()
+        leakage = f"{quick['text']} {'By the manifest: ' + leakage if leakage else ''}".strip()
     if found is not None:
         leakage = findings_of(found, ("leak",)) or f"none found by flexunet check. {leakage or ''}".strip()
         conflicts = findings_of(found, ("contradict", "conflict")) or "none found by flexunet check"
@@ -214,7 +214,7 @@ def _leak_of_manifest(items: Sequence[dict[str, Any]], manifest: dict[str, Any])
     how = f" (groups by {origin})" if isinstance(origin, str) else ""
     if torn:
         return f"{torn} groups{how} lie in more than one split: the scores are too good"
-    return f"none by the manifest: no group{how} lies in two splits"
+    return f"no group{how} lies in two splits"
 
 
 def findings_of(check: dict[str, Any], words: Sequence[str]) -> str | None:

@@ -163,8 +163,9 @@ def _distribution(report: Mapping[str, Any]) -> str:
     head = ["", *next((list(values) for values in quantiles.values() if values), [])]
     return section(
         "From image to image",
-        f'<div class="charts"><figure>{chart}</figure><figure>{table(head, rows)}'
-        f"{faint(report['scores']['definitions']['image_scores'])}</figure></div>",
+        f'<div class="charts"><figure>{chart}</figure></div>',
+        table(head, rows),
+        faint(report["scores"]["definitions"]["image_scores"]),
     )
 
 
