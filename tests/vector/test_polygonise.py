@@ -73,7 +73,7 @@ def rasters(draw: st.DrawFn) -> Labels:
     return labels
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     labels=rasters(),
     heights=st.lists(st.integers(1, 6), min_size=1, max_size=4),
