@@ -68,3 +68,11 @@ def test_a_full_check_is_what_counts_afterwards(tmp_path: Path) -> None:
     assert check(tmp_path).leaks
     found = verdict_on(tmp_path)
     assert (found.scope, found.status) == ("full", "leak")
+
+
+def test_the_same_picture_twice_leaks_even_if_it_is_tiny(tmp_path: Path) -> None:
+    for number in range(4):
+        write(tmp_path, "train", f"p{number}", np.ascontiguousarray(texture(number)[:24, :30]))
+    write(tmp_path, "test", "again", np.ascontiguousarray(texture(2)[:24, :30]))
+    found = verdict_on(tmp_path)
+    assert found.examples == ("train/p2 - test/again",)

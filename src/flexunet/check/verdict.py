@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
@@ -31,8 +32,10 @@ from .near.verify import verify
 if TYPE_CHECKING:
     from .report import Check
 
-_FORMAT = 2
+_FORMAT = 3
 _LISTED = 20
+_SPECK = 64
+"""Pixels below which equal pictures prove nothing."""
 
 
 @dataclass(frozen=True)
@@ -154,10 +157,21 @@ def _look(train: Store, other: Store, split: Split) -> Verdict:
     candidates = [item for item in whole_candidates(features) if across(item.first, item.second)]
     proven = in_threads(proof, candidates)
     found = {(item.first, item.second) for item, ok in zip(candidates, proven, strict=True) if ok}
+    for members in _equal(features):
+        found |= {pair for pair in combinations(members, 2) if across(*pair)}
     for group in sibling_groups([store.ids[index] for store, _, index in places]):
         found |= {pair for pair in combinations(group, 2) if across(*pair)}
     names = [f"{name}/{store.ids[index]}" for store, name, index in places]
     return _verdict("quick", split, [(names[a], names[b]) for a, b in sorted(found)])
+
+
+def _equal(features: Sequence[Features]) -> list[list[int]]:
+    """Positions of pictures that look the same to the search; blank ones and specks are not told apart."""
+    by_look: dict[bytes, list[int]] = defaultdict(list)
+    for index, item in enumerate(features):
+        if item.grey.size >= _SPECK and item.grey.min() < item.grey.max():
+            by_look[item.grey.tobytes() + bytes(str(item.grey.shape), "ascii")].append(index)
+    return [members for members in by_look.values() if len(members) > 1]
 
 
 def _verdict(scope: Literal["quick", "full"], split: str, pairs: Sequence[tuple[str, str]]) -> Verdict:

@@ -14,6 +14,7 @@ from torch import nn
 
 from ..augment import Augmenter
 from ..bands import Bands
+from ..check.verdict import quick_verdict
 from ..config import Config, DataConfig
 from ..data import Loader, PlainSampler, Store, band_statistics, open_store
 from ..data.ground import ground_resolution
@@ -113,6 +114,12 @@ def run_process(fabric: Fabric, job: Job) -> RunResult:
     unknown = not_measured(config.output.metrics, config.data.class_table()) if folder.reference else []
     if unknown and fabric.is_global_zero:
         reporter.warn(f"train_metrics.csv: {', '.join(unknown)} is not measured and stands as 0.")
+    if valid_store is not None and fabric.is_global_zero:
+        verdict = quick_verdict(store, valid_store, "valid", config.data)
+        (reporter.warn if verdict.status == "leak" else reporter.line)(verdict.line())
+        leakage = verdict.as_json()
+    else:
+        leakage = None
     batches, validation = build_loaders(config, bands, store, valid_store, fabric)
     weights = class_weights(config, store, fabric.device)
     pictured = choose_images(config, (valid_store or store).pairs)
@@ -164,7 +171,7 @@ def run_process(fabric: Fabric, job: Job) -> RunResult:
             config.data, ground_resolution([pair.image for pair in store.pairs], config.data)
         ),
         predict=config.predict,
-        training=training_record(config, job, fabric, store, budget),
+        training={**training_record(config, job, fabric, store, budget), "leakage": leakage},
         fingerprint=store.fingerprint,
     )
 
