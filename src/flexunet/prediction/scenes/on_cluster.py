@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from importlib import import_module
 from math import ceil
 from pathlib import Path
 from platform import node
@@ -119,7 +120,7 @@ def compute_part(job: SceneJob, recipe: Recipe, index: int, *, threads: int) -> 
         ClusterError: the models here are not those of the recipe.
         RasterError: the scene cannot be read here.
     """
-    with _ONE_AT_A_TIME, tempfile.TemporaryDirectory(prefix="flexunet-") as folder:
+    with _ONE_AT_A_TIME, tempfile.TemporaryDirectory(dir=_scratch()) as folder:
         torch.set_num_threads(threads)
         predictor = _predictor(recipe)
         try:
@@ -128,6 +129,12 @@ def compute_part(job: SceneJob, recipe: Recipe, index: int, *, threads: int) -> 
             raise RasterError(str(error).partition(" The finished parts of ")[0]) from error
         files = part_files(Path(folder), index, job.layers.names)
         return {name: path.read_bytes() for name, path in files.items()}
+
+
+def _scratch() -> str:
+    """The worker's own folder: the cluster removes it even if the worker is killed."""
+    folder: str = import_module("distributed").get_worker().local_directory
+    return folder
 
 
 _ONE_AT_A_TIME = Lock()
