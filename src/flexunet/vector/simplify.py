@@ -25,7 +25,7 @@ class Ragged:
 def simplified(outlines: Outlines, tolerance_px: float) -> Ragged:
     """The polygons without the bends that are smaller than `tolerance_px`.
 
-    Bends of less than half the tolerance squared in area go (Visvalingam and Whyatt 1993), the same ones on
+    Bends of less than about the tolerance squared in area go (Visvalingam and Whyatt 1993), the same ones on
     both sides of a border, so that no gap or overlap appears between neighbours; places where three polygons
     meet stay (GEOS CoverageSimplifier). All polygons that touch each other have to be given at once.
     """
