@@ -92,7 +92,7 @@ def recoloured(image: Pixels, rng: np.random.Generator) -> Pixels:
     values = values * rng.uniform(0.7, 1.3, 3) + rng.uniform(-0.1, 0.1, 3)
     grey = values.mean(2, keepdims=True)
     values = grey + (values - grey) * rng.uniform(0.3, 1.5)
-    return (values.clip(0, 1) * 255).round().astype(np.uint8)
+    return np.asarray((values.clip(0, 1) * 255).round(), np.uint8)
 
 
 def swapped(image: Pixels, rng: np.random.Generator) -> Pixels:
@@ -117,7 +117,7 @@ def sharpened(image: Pixels, rng: np.random.Generator) -> Pixels:
 def noisy(image: Pixels, rng: np.random.Generator) -> Pixels:
     """Blurred a little, then noise of 8 grey values."""
     soft = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 1.2)).astype(np.float32)
-    return (soft + rng.normal(0, 8, image.shape)).clip(0, 255).round().astype(np.uint8)
+    return np.asarray((soft + rng.normal(0, 8, image.shape)).clip(0, 255).round(), np.uint8)
 
 
 def cut_shifted(image: Pixels, rng: np.random.Generator) -> Pixels:

@@ -26,7 +26,7 @@ def picture(seed: int, size: tuple[int, int] = (96, 110)) -> Pixels:
         cv2.GaussianBlur(rng.normal(0, 1, (*size, 3)), (0, 0), sigma) * sigma for sigma in (1.0, 2.5, 6.0)
     ]
     total = np.sum(layers, axis=0)
-    return ((total - total.min()) / np.ptp(total) * 255).astype(np.uint8)
+    return np.asarray((total - total.min()) / np.ptp(total) * 255, np.uint8)
 
 
 def mask(size: tuple[int, int] = (96, 110), place: int = 20) -> Pixels:

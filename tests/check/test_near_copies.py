@@ -1,8 +1,5 @@
 """A picture's copy is found whatever was done to it, and honest pairs are left alone."""
 
-import sys
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
@@ -11,11 +8,8 @@ from numpy.typing import NDArray
 from flexunet.check.near import describe, find_copies
 from flexunet.check.near.features import mirrored
 from flexunet.check.near.verify import whole_map
-from shared_data import SHARED, needs_shared
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
-
 from planted_leaks import PLANTS, Plant, neighbouring_crops
+from shared_data import SHARED, needs_shared
 
 Pixels = NDArray[np.uint8]
 

@@ -45,7 +45,7 @@ def test_band_statistics_are_those_of_all_pixels_together(tmp_path: Path) -> Non
     paint(tmp_path)
     train = stats(tmp_path).numbers[0]
     pixels = [
-        cv2.imread(str(path)).reshape(-1, 3)[:, ::-1]
+        np.asarray(cv2.imread(str(path))).reshape(-1, 3)[:, ::-1]
         for path in sorted((tmp_path / "train").glob("[in]*/*.png"))
     ]
     everything = np.concatenate(pixels).astype(np.float64)

@@ -20,7 +20,7 @@ CLASSES = (
 def texture(seed: int) -> NDArray[np.uint8]:
     rng = np.random.default_rng(seed)
     noise = cv2.GaussianBlur(rng.normal(0, 1, (90, 100, 3)), (0, 0), 2.5)
-    return ((noise - noise.min()) / np.ptp(noise) * 255).astype(np.uint8)
+    return np.asarray((noise - noise.min()) / np.ptp(noise) * 255, np.uint8)
 
 
 def write(root: Path, split: str, name: str, image: NDArray[np.uint8]) -> None:
