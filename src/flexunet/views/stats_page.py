@@ -181,7 +181,8 @@ def _histogram(
             axes.stairs(100 * shares, edges, color=_colour(number), linewidth=1.4, label=plain(split.name))
     if legend:
         axes.legend(frameon=False, fontsize=8)
-    _headed(axes, f"Band {plain(name)}, % of the pixels")
+    heading = name if name.lower().startswith("band") else f"Band {name}"
+    _headed(axes, f"{plain(heading)}, % of the pixels")
 
 
 def _colour(number: int) -> str:
