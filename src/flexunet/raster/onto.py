@@ -49,5 +49,5 @@ def read_onto(
     except (RasterioError, OSError, ValueError) as error:
         raise RasterError(f"{path}: cannot be read as a raster: {error}") from error
     with np.errstate(invalid="ignore"):
-        known = (np.abs(bands) < BAD_MAGNITUDE).all(0)
+        known: NDArray[np.bool_] = np.all(np.abs(bands) < BAD_MAGNITUDE, axis=0)
     return np.where(known, bands, np.float32(0)), known
