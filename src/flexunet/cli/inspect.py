@@ -54,6 +54,7 @@ def inspect_command(
     if is_model_file(source) or source.suffix.lower() in MODEL_SUFFIXES:
         record = read_record(source)
         _print_record(record)
+        _print_members(record)
         model, bands, classes, trained = (
             record.model,
             len(record.bands),
@@ -107,6 +108,20 @@ def _print_record(record: ModelRecord) -> None:
     for key, value in rows.items():
         typer.echo(f"{key:<{wide}}  {value}")
     typer.echo()
+
+
+def _print_members(record: ModelRecord) -> None:
+    """An ensemble's members, one a row; the layers that follow are those of the first one."""
+    if not record.members:
+        return
+    typer.echo(f"An ensemble: the mean of the probabilities of {len(record.members)} members.")
+    for number, member in enumerate(record.members, 1):
+        score = member.scores.get("valid", {}).get("val_iou")
+        seed = member.training.get("config", {}).get("train", {}).get("seed")
+        parts = [f"{number:3}  {member.model.architecture}", "" if seed is None else f"seed {seed}"]
+        parts += ["" if score is None else f"val_iou {score:.4f}"]
+        typer.echo("  ".join(filter(None, parts)))
+    typer.echo("Layers, arithmetic and memory below are those of the first one.\n")
 
 
 def _flat(name: str, value: object) -> dict[str, object]:

@@ -52,6 +52,10 @@ class DataConfig(Section):
     """Explicit folders of the validation split, in place of `root`."""
     test: SplitConfig | None = None
     """Explicit folders of the test split, in place of `root`."""
+    folds: Path | None = None
+    """Table of folds (id, group, fold) that `train --folds` writes: it divides train and valid anew."""
+    fold: Positive | None = None
+    """The fold of the table that is validated on; all others are trained on."""
 
     classes: tuple[ClassConfig, ...] = (
         ClassConfig(name="background", colour=(0, 0, 0)),
@@ -109,6 +113,8 @@ class DataConfig(Section):
     @model_validator(mode="after")
     def _consistent(self) -> DataConfig:
         self.class_table()
+        if (self.folds is None) != (self.fold is None):
+            raise ValueError("folds and fold are given together or not at all")
         if (self.image_pattern is None) != (self.mask_pattern is None):
             raise ValueError("image_pattern and mask_pattern are given together or not at all")
         if self.bands is not None and self.band_names is not None and len(self.bands) != len(self.band_names):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .folders import split_folders
+from .folds import FoldRow, has_validation, pairs_of_folds, pairs_of_split, read_folds
 from .masks import Mask, decode_mask
 from .pairs import Pair, Pairing, find_pairs, match_files
 from .resize import bring_to_size, fit_window, resize_labels, resize_pixels
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Batch",
+    "FoldRow",
     "Loader",
     "Mask",
     "Pair",
@@ -29,8 +31,12 @@ __all__ = [
     "decode_mask",
     "find_pairs",
     "fit_window",
+    "has_validation",
     "match_files",
     "open_store",
+    "pairs_of_folds",
+    "pairs_of_split",
+    "read_folds",
     "resize_labels",
     "resize_pixels",
     "split_folders",

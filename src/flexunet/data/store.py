@@ -32,7 +32,8 @@ from .cache import cache_folder, decoding_key
 from .decoder import Decoder, Failure
 from .entry import Entry
 from .folders import Split, split_folders
-from .pairs import Pair, match_files
+from .folds import pairs_of_split
+from .pairs import Pair
 
 Progress = Callable[[int, int], None]
 """Called with the number of images done and their total, from the thread that opened the store."""
@@ -106,11 +107,11 @@ def open_store(
     Raises:
         DataError: everything that is wrong with the split's files, in one report.
     """
-    folders = split_folders(data, split)
-    pairing = match_files(folders, data)
+    pairing = pairs_of_split(data, split)
     if pairing.problems:
         raise DataError(f"the {split} split cannot be used:", pairing.problems)
-    cache, notes = cache_folder(data, folders)
+    folded = data.fold is not None and split != "test"
+    cache, notes = cache_folder(data, split_folders(data, "train" if folded else split))
     decoder = Decoder(data, cache / decoding_key(data), full_size)
     results = _in_order(decoder, pairing.pairs, progress)
     pairs, entries, problems = [], [], []

@@ -232,8 +232,13 @@ def _score_image(
     height, width = truth.shape
     scores = ImageScores(pair.id, str(pair.image), height, width, truth.size - confusion.total, confusion)
     _show(showcases, scores, prediction, truth, record)
-    sampler = PlainSampler(record.bands, record.data.size, _reference_sizing(record))
-    numbers.add(*sampler(pixels, labels, valid, np.random.default_rng(0)))
+    seen = [
+        PlainSampler(bands, record.data.size, _reference_sizing(record))(
+            pixels, labels, valid, np.random.default_rng(0)
+        )
+        for bands in record.inputs
+    ]
+    numbers.add(np.concatenate([pixels for pixels, _ in seen]), seen[0][1])
     return scores
 
 

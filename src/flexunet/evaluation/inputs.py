@@ -114,7 +114,8 @@ def _data_of(record: ModelRecord) -> DataConfig:
 def _at(data: DataConfig, folder: Path, split: Split) -> DataConfig:
     """The same data settings for another dataset folder."""
     folder = folder.absolute()
-    moved = data.model_copy(update={"root": folder, "train": None, "valid": None, "test": None})
+    own: dict[str, object] = dict.fromkeys(("train", "valid", "test", "folds", "fold"))
+    moved = data.model_copy(update={"root": folder, **own})
     try:
         split_folders(moved, split)
     except DataError:

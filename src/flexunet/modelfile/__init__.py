@@ -3,6 +3,8 @@
 The record is JSON text under one key of the safetensors metadata. Nothing in the file can run code.
 """
 
+from .ensemble import check_agreement, combine, save_ensemble
+from .inputs import shared_inputs
 from .keras import convert_keras_model, model_from_keras
 from .record import RECORD_VERSION, Calibration, InputRecord, ModelRecord, migrate
 from .store import (
@@ -24,6 +26,8 @@ __all__ = [
     "InputRecord",
     "Model",
     "ModelRecord",
+    "check_agreement",
+    "combine",
     "convert_keras_model",
     "is_model_file",
     "load_model",
@@ -31,5 +35,7 @@ __all__ = [
     "model_from_keras",
     "read_record",
     "replace_record",
+    "save_ensemble",
     "save_model",
+    "shared_inputs",
 ]

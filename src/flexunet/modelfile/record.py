@@ -15,13 +15,15 @@ from ..bands import Bands
 from ..classes import Classes
 from ..config.schema import DataConfig, ModelConfig, PredictConfig
 from ..errors import ModelFileError
+from .inputs import shared_inputs
 
-RECORD_VERSION = 3
+RECORD_VERSION = 4
 
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
 MIGRATIONS: dict[int, Migration] = {
     1: lambda raw: {**raw, "calibration": None},
     2: lambda raw: {**raw, "data": {**raw["data"], "ground_resolution": None}},
+    3: lambda raw: {**raw, "members": []},
 }
 """What turns a record of version n into one of version n + 1."""
 
@@ -107,6 +109,18 @@ class ModelRecord(BaseModel):
     """Of the training data."""
     created: str = Field(default_factory=_now)
     """Date and time in UTC, ISO 8601."""
+    members: tuple[ModelRecord, ...] = ()
+    """An ensemble: what each member's own file would say; `model`, `bands` and `data` are the first one's."""
+
+    @property
+    def inputs(self) -> tuple[Bands, ...]:
+        """How raw bands are normalised: once, or once for every different input of an ensemble's members."""
+        return shared_inputs([member.bands for member in self.members])[0] if self.members else (self.bands,)
+
+    @property
+    def places(self) -> tuple[slice, ...]:
+        """The channels of each member of an ensemble in the stacked inputs."""
+        return shared_inputs([member.bands for member in self.members])[1]
 
 
 def migrate(
@@ -128,6 +142,8 @@ def migrate(
         )
     for step in range(found, current):
         raw = {**migrations[step](raw), "version": step + 1}
+    if raw.get("members"):
+        raw = {**raw, "members": [migrate(member, migrations, current) for member in raw["members"]]}
     return raw
 
 

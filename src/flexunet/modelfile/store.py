@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..errors import ModelFileError
 from ..files import whole_file
-from ..nets import build_network
+from ..nets import EnsembleNetwork, build_network
 from .record import ModelRecord, parse_record
 
 RECORD_KEY = "flexunet"
@@ -127,6 +127,8 @@ def _refuse_what_is_not_safetensors(path: Path) -> None:
 
 def _empty_network(record: ModelRecord) -> nn.Module:
     with torch.device("meta"):
+        if record.members:
+            return EnsembleNetwork([_empty_network(member) for member in record.members], record.places)
         return build_network(record.model, len(record.bands), len(record.classes))
 
 

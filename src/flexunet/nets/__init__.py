@@ -2,6 +2,7 @@
 
 from .build import build_network, check_weights, initial_network, probabilities
 from .encoder_unet import EncoderUNet, learned_parameters
+from .ensemble import EnsembleNetwork
 from .flexunet import FlexUNet
 from .keras_weights import KerasModel, load_keras_weights
 from .layers import LayerRow, Stage, layer_table, stages
@@ -11,6 +12,7 @@ from .summary import NetworkSummary, summarise
 
 __all__ = [
     "EncoderUNet",
+    "EnsembleNetwork",
     "FlexUNet",
     "KerasModel",
     "LayerRow",

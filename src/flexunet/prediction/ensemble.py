@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from ..bands import Bands
-from ..errors import ConfigError, Problem
-from ..modelfile import ModelRecord
 from .tta import ProbabilitiesOf
 
+Channels = slice | list[int]
 
-def mean_of_models(calls: Sequence[ProbabilitiesOf], places: Sequence[slice]) -> ProbabilitiesOf:
+
+def mean_of_models(calls: Sequence[ProbabilitiesOf], places: Sequence[Channels]) -> ProbabilitiesOf:
     """Images that carry the input of every model, (B, C1 + C2 + ..., H, W), to the mean probabilities.
 
     `places` are the channels of each model. Models that normalise alike share theirs.
@@ -29,35 +29,9 @@ def mean_of_models(calls: Sequence[ProbabilitiesOf], places: Sequence[slice]) ->
     return mean
 
 
-def shared_inputs(bands: Sequence[Bands]) -> tuple[tuple[Bands, ...], tuple[slice, ...]]:
-    """The different inputs among those of several models, and where each model finds its own."""
-    different = tuple(dict.fromkeys(bands))
-    starts = {item: sum(len(other) for other in different[:index]) for index, item in enumerate(different)}
-    return different, tuple(slice(starts[item], starts[item] + len(item)) for item in bands)
-
-
-def check_agreement(records: Sequence[ModelRecord], names: Sequence[str]) -> None:
-    """Refuse models that cannot be averaged.
-
-    Raises:
-        ConfigError: other classes or other bands than the first one's; all that disagree are named.
-    """
-    first = records[0]
-    problems = []
-    for record, name in zip(records[1:], names[1:], strict=True):
-        if (record.classes.names, record.classes.background) != (
-            first.classes.names,
-            first.classes.background,
-        ):
-            problems.append(Problem(f"{name} knows the classes {', '.join(record.classes.names)}"))
-        if (record.bands.names, record.bands.dtype) != (first.bands.names, first.bands.dtype):
-            problems.append(
-                Problem(f"{name} takes the bands {', '.join(record.bands.names)} ({record.bands.dtype})")
-            )
-    if problems:
-        raise ConfigError(
-            f"these models cannot be averaged; {names[0]} knows the classes "
-            f"{', '.join(first.classes.names)} and takes the bands {', '.join(first.bands.names)} "
-            f"({first.bands.dtype}):",
-            problems,
-        )
+def channels_of(own: Sequence[Bands], stacked: Sequence[Bands]) -> Channels:
+    """Where a model's inputs lie among those of several models, stacked as channels."""
+    starts = {item: sum(map(len, stacked[:index])) for index, item in enumerate(stacked)}
+    if len(own) == 1:
+        return slice(starts[own[0]], starts[own[0]] + len(own[0]))
+    return [starts[item] + channel for item in own for channel in range(len(item))]

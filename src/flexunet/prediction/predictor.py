@@ -18,12 +18,12 @@ from torch import Tensor, nn
 
 from ..bands import Bands
 from ..config.schema import PredictConfig
-from ..modelfile import ModelRecord, load_model
+from ..modelfile import ModelRecord, check_agreement, load_model, shared_inputs
 from ..raster import Picture
 from .blending import blend
 from .calibrate import calibrate, decide
 from .compute import Precision, choose_compute
-from .ensemble import check_agreement, mean_of_models, shared_inputs
+from .ensemble import channels_of, mean_of_models
 from .framing import Framing, Tiling, frame
 from .network_call import NetworkCall
 from .pictures import picture_from_array, picture_from_file
@@ -83,7 +83,7 @@ class Predictor:
         self.compute = choose_compute(device, precision, record.training.get("precision"))
         self._members: tuple[NetworkCall, ...] = (NetworkCall(network, self.compute, own=own),)
         self._once: ProbabilitiesOf = self._members[0]
-        self.inputs: tuple[Bands, ...] = (record.bands,)
+        self.inputs: tuple[Bands, ...] = record.inputs
         """How raw bands are normalised: once for every different input of an ensemble's models."""
 
     @classmethod
@@ -127,8 +127,9 @@ class Predictor:
         )
         together = copy(members[0])
         together._members = tuple(call for member in members for call in member._members)
-        together.inputs, places = shared_inputs([member.record.bands for member in members])
-        together._once = mean_of_models(together._members, places)
+        together.inputs, _ = shared_inputs([bands for member in members for bands in member.inputs])
+        places = [channels_of(member.inputs, together.inputs) for member in members]
+        together._once = mean_of_models([member._once for member in members], places)
         together.calibration = None
         return together
 

@@ -16,7 +16,7 @@ from ..augment import Augmenter
 from ..bands import Bands
 from ..check.verdict import quick_verdict
 from ..config import Config, DataConfig
-from ..data import Loader, PlainSampler, Store, band_statistics, open_store
+from ..data import Loader, PlainSampler, Store, band_statistics, has_validation, open_store
 from ..data.ground import ground_resolution
 from ..errors import DataError, FlexunetError
 from ..evaluation.fitting import calibrate_model, describe_calibration
@@ -263,14 +263,6 @@ def open_stores(data: DataConfig) -> tuple[Store, Store | None]:
     if faults:
         raise DataError("\n".join(map(str, faults)))
     return stores[0], stores[1] if len(stores) > 1 else None
-
-
-def has_validation(data: DataConfig) -> bool:
-    """Whether the config names a validation split or the data root holds one."""
-    if data.valid is not None:
-        return True
-    names = ("valid", "val", "validation")
-    return data.root is not None and any((data.root / name).is_dir() for name in names)
 
 
 def build_loaders(

@@ -84,7 +84,13 @@ class Budget:
 
 def network_bytes(record: ModelRecord, shape: tuple[int, int], images: int) -> int:
     """Bytes of a forward pass of `images` tiles of `shape` (height, width), weights included."""
-    return memory_estimate(record.model, len(record.classes), (len(record.bands), *shape), images).prediction
+    members = record.members or (record,)
+    estimates = [
+        memory_estimate(member.model, len(record.classes), (len(record.bands), *shape), images)
+        for member in members
+    ]
+    # the members of an ensemble run one after another, their weights stay
+    return max(item.prediction - item.weights for item in estimates) + sum(item.weights for item in estimates)
 
 
 def fit_memory(sizes: Sizes, network_of_one: int, batch_size: int, limit: int | None) -> Budget:

@@ -1,0 +1,104 @@
+"""An ensemble as a model file like any other: its members inside, the mean of their probabilities out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from ..bands import Bands
+from ..errors import ConfigError, Problem
+from ..nets import EnsembleNetwork
+from .record import ModelRecord
+from .store import Model, load_model, save_model
+
+READING = ("bands", "alpha", "exif_orientation")
+"""How a picture is read: once, for all members."""
+
+
+def save_ensemble(path: Path, models: Sequence[Path], training: dict[str, Any] | None = None) -> ModelRecord:
+    """Write the models as one file; members that are ensembles themselves are taken apart.
+
+    Size and settings of prediction are those of the first one. No member's calibration is applied, for none
+    was fitted on the mean. training: more about how it came about, for the record.
+
+    Raises:
+        ConfigError: no model, or models that disagree about classes or bands.
+        ModelFileError: a model file cannot be used.
+    """
+    if not models:
+        raise ConfigError("an ensemble needs at least one model.")
+    loaded = [load_model(model) for model in models]
+    check_agreement([model.record for model in loaded], [str(model) for model in models])
+    ensemble = combine(loaded)
+    record = ensemble.record.model_copy(update={"training": {**ensemble.record.training, **(training or {})}})
+    save_model(path, ensemble.network, record)
+    return record
+
+
+def combine(models: Sequence[Model]) -> Model:
+    """Models that agree (see `check_agreement`) as one; each counts as much as it has members."""
+    networks: list[nn.Module] = []
+    records: list[ModelRecord] = []
+    for model in models:
+        if isinstance(model.network, EnsembleNetwork):
+            networks += list(model.network.members)
+            records += model.record.members
+        else:
+            networks.append(model.network)
+            records.append(model.record)
+    first = records[0]
+    record = ModelRecord(
+        model=first.model,
+        classes=first.classes,
+        bands=first.bands,
+        data=first.data,
+        predict=first.predict,
+        training={"members": len(records), "precision": _precision(records)},
+        fingerprint=first.fingerprint if len({item.fingerprint for item in records}) == 1 else None,
+        members=tuple(records),
+    )
+    return Model(EnsembleNetwork(networks, record.places).eval(), record)
+
+
+def check_agreement(records: Sequence[ModelRecord], names: Sequence[str]) -> None:
+    """Refuse models that cannot be averaged.
+
+    Raises:
+        ConfigError: other classes, other bands or another way to read them than the first one's; all that
+        disagree are named.
+    """
+    first = records[0]
+    problems = []
+    for record, name in zip(records[1:], names[1:], strict=True):
+        if (record.classes.names, record.classes.background) != (
+            first.classes.names,
+            first.classes.background,
+        ):
+            problems.append(Problem(f"{name} knows the classes {', '.join(record.classes.names)}"))
+        if (record.bands.names, record.bands.dtype) != (first.bands.names, first.bands.dtype):
+            problems.append(Problem(f"{name} takes the bands {_bands(record.bands)}"))
+        problems += [
+            Problem(f"{name} reads pictures with {key} = {getattr(record.data, key)!r}, "
+                    f"not {getattr(first.data, key)!r}")
+            for key in READING
+            if getattr(record.data, key) != getattr(first.data, key)
+        ]  # fmt: skip
+    if problems:
+        raise ConfigError(
+            f"these models cannot be averaged; {names[0]} knows the classes "
+            f"{', '.join(first.classes.names)} and takes the bands {_bands(first.bands)}:",
+            problems,
+        )
+
+
+def _bands(bands: Bands) -> str:
+    return f"{', '.join(bands.names)} ({bands.dtype})"
+
+
+def _precision(records: Sequence[ModelRecord]) -> Any:
+    """32 where any member was trained so: it is not to be rounded harder than it is used to."""
+    found = [record.training.get("precision") for record in records]
+    return "32" if "32" in found else found[0]
