@@ -265,11 +265,14 @@ def test_mars(tmp_path: Path) -> None:
     classes = Classes(names=("none", "slide"), colours=((0, 0, 0), (255, 0, 0)))
     with open_raster(path) as reader:
         pixels = int((reader.read()[0] == 1).sum())
-        side = reader.grid.transform[0]
+        grid, side = reader.grid, reader.grid.transform[0]
     for kind in FORMATS:
         summary = write_polygons(path, tmp_path / f"mars.{kind}", classes=classes, style=False)
         total = summary.classes[0]["total_m2"]
         assert total == pytest.approx(pixels * side**2, rel=0.02 if summary.method == "geodesic" else 1e-9)
+        first = next(read_features(summary.path, grid))
+        centroid = shapely.Point(first["properties"]["centroid_x"], first["properties"]["centroid_y"])
+        assert shapely.geometry.shape(first["geometry"]).distance(centroid) < 128 * side
         crs = read(summary.path)[2]
         if kind == "geojson":
             assert "GeoJSON knows no SimpleCylindrical_Mars" in summary.notes[-1]

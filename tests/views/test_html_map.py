@@ -17,6 +17,7 @@ from flexunet.classes import Classes
 from flexunet.errors import DataError
 from flexunet.raster import Grid, open_raster, write_raster
 from flexunet.raster.grid import ControlPoint
+from flexunet.raster.ground import placed
 from flexunet.views import write_html_map
 
 NASTY = '</script><img src=x onerror="alert(1)"> 滑坡 & <!--'
@@ -158,7 +159,7 @@ def test_a_scene_of_ground_control_points_says_where_the_cursor_is(tmp_path: Pat
     scene, classes = make_scene(tmp_path, grid)
     with open_raster(scene) as reader:
         assert reader.grid.points
-    write_html_map(tmp_path / "map.html", scene, classes, CLASSES, [square(Grid(), 10, 20, 5)])
+    write_html_map(tmp_path / "map.html", scene, classes, CLASSES, [square(placed(grid), 10, 20, 5)])
     content = content_of(tmp_path / "map.html")
     assert content["transform"] == pytest.approx([2, 0, 500000, 0, -2, 4000000])
     assert content["metres"] == pytest.approx(2)

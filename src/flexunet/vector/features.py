@@ -31,7 +31,13 @@ def read_features(path: Path, grid: Grid, layer: str | None = None) -> Iterator[
     """
     with _batches(path, layer) as (crs, batches):
         # GeoJSON without a CRS of its own (pixels, another planet) counts as degrees for any reader.
-        carry = transformer(path, crs, grid) if crs is not None and grid.crs_wkt is not None else None
+        carry = None
+        if crs is not None and grid.crs_wkt is not None:
+            try:
+                carry = transformer(path, crs, grid)
+            except DataError:
+                if format_of(path) != "geojson":
+                    raise
         for batch in batches:
             columns = {name: batch.column(name).to_pylist() for name in batch.schema.names}
             shapes = shapely.from_wkb(columns.pop(_geometry_name(batch)))

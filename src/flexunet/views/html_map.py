@@ -50,7 +50,8 @@ def write_html_map(
 
     Args:
         polygons: GeoJSON features in the coordinates of the class map's grid (not in degrees unless that is
-            the grid's system), read once. The class is named by `class` (its name) or `label` (its index).
+            the grid's system; those of the best affine transform where it has control points), read once.
+            The class is named by `class` (its name) or `label` (its index).
         title: shown and in the tab; left out: the scene's file name.
         notes: sentences shown under the legend.
         most_polygons: where there are more, the largest are shown, and the map says so.
@@ -72,7 +73,7 @@ def write_html_map(
     coarse = picture.step > 1
     light = lighten(
         polygons or (),
-        grid,
+        placed(grid),
         classes,
         tolerance_px=picture.step / 2 if coarse else 0.0,
         most=most_polygons,
