@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from ..errors import ConfigError
+
+if TYPE_CHECKING:
+    from ..training import Ensemble
 
 
 def train(
@@ -23,16 +27,29 @@ def train(
     quality: str | None = typer.Option(
         None, "--quality", help="quick, good or best: decides whatever the config does not."
     ),
+    folds: int | None = typer.Option(
+        None, "--folds", help="Train one member for each of so many folds of train and valid together."
+    ),
+    seeds: int | None = typer.Option(None, "--seeds", help="Members a fold, each with a seed of its own."),
+    groups: Path | None = typer.Option(
+        None,
+        "--groups",
+        help="CSV (id, group): images of one group stay in one fold; left out: by manifest.json.",
+    ),
     resume: bool = typer.Option(False, "--resume", help="Go on with the run from its last saved state."),
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace the run that is in the run folder."),
 ) -> None:
     """Train a model as a config says.
+
+    With --folds or --seeds several are trained, and ensemble.safetensors is their mean; --budget is then the
+    time of all together.
 
     Example: flexunet train run.toml --set train.epochs=20 --set output.dir=runs/first
     """
     from ..config import read_config
     from ..prediction import config_of_run
     from ..training import train as train_run
+    from ..training import train_members
 
     if config.is_dir():
         config = config_of_run(config) or config
@@ -48,6 +65,15 @@ def train(
     first = os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")) == "0"
     for note in loaded.notes if first else ():
         typer.echo(f"Note: {note}", err=True)
+    if folds is not None or seeds is not None:
+        ensemble = train_members(
+            loaded.config, folds=folds, seeds=1 if seeds is None else seeds, groups=groups,
+            resume=resume, overwrite=overwrite, source=config, show=True,
+        )  # fmt: skip
+        print_members(ensemble)
+        return
+    if groups is not None:
+        raise ConfigError("--groups says what stays in one fold; it needs --folds.")
     result = train_run(loaded.config, resume=resume, overwrite=overwrite, source=config, show=True)
     if not first:
         return
@@ -56,6 +82,26 @@ def train(
         if value is not None:
             typer.echo(f"{name:20}{value:.4f}  (epoch {result.scores['epoch']})")
     typer.echo(str(result.model))
+
+
+def print_members(ensemble: Ensemble) -> None:
+    """The table of members, the pooled score and the model file."""
+    columns = [name for name in ensemble.table[0] if name not in ("fold", "epochs")]
+    typer.echo("".join(f"{name:>14}" for name in columns))
+    for row in ensemble.table:
+        typer.echo("".join(f"{_cell(row.get(name)):>14}" for name in columns))
+    for place, what in (("out_of_fold", "out of fold"), ("validation", "validation, mean of the members")):
+        if place in ensemble.summary:
+            pooled = ensemble.summary[place]["foreground"]
+            parts = (f"{name} {_cell(pooled[name])}" for name in ("iou", "f1", "precision", "recall"))
+            typer.echo(f"{what}, {ensemble.summary[place]['images']} images pooled: {', '.join(parts)}")
+    typer.echo(str(ensemble.model))
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def minutes(text: str) -> float:

@@ -18,11 +18,11 @@ READING = ("bands", "alpha", "exif_orientation")
 """How a picture is read: once, for all members."""
 
 
-def save_ensemble(path: Path, models: Sequence[Path], training: dict[str, Any] | None = None) -> ModelRecord:
+def save_ensemble(path: Path, models: Sequence[Path], scores: dict[str, Any] | None = None) -> ModelRecord:
     """Write the models as one file; members that are ensembles themselves are taken apart.
 
     Size and settings of prediction are those of the first one. No member's calibration is applied, for none
-    was fitted on the mean. training: more about how it came about, for the record.
+    was fitted on the mean. scores: by split, for the record.
 
     Raises:
         ConfigError: no model, or models that disagree about classes or bands.
@@ -33,7 +33,7 @@ def save_ensemble(path: Path, models: Sequence[Path], training: dict[str, Any] |
     loaded = [load_model(model) for model in models]
     check_agreement([model.record for model in loaded], [str(model) for model in models])
     ensemble = combine(loaded)
-    record = ensemble.record.model_copy(update={"training": {**ensemble.record.training, **(training or {})}})
+    record = ensemble.record.model_copy(update={"scores": scores or {}})
     save_model(path, ensemble.network, record)
     return record
 

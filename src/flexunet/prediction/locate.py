@@ -9,7 +9,12 @@ from ..config import Config, read_config
 from ..errors import ModelFileError
 
 CONFIG_SUFFIXES = (".toml", ".config", ".ini", ".cfg", ".conf")
-MODELS_OF_RUNS = ("model.safetensors", "models/best_model.safetensors", "best_model.safetensors")
+MODELS_OF_RUNS = (
+    "model.safetensors",
+    "models/best_model.safetensors",
+    "best_model.safetensors",
+    "ensemble.safetensors",
+)
 """Where the best model lies in a run folder of either layout, or in the reference's `models`."""
 CONFIGS_OF_RUNS = ("config.toml", "models/config.toml")
 """Where the resolved config lies beside it."""

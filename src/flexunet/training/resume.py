@@ -33,6 +33,16 @@ def continued(config: Config, saved: Path) -> Config:
     if config.train.budget_minutes is not None:
         changes = {"epochs": earlier.train.epochs, "budget_minutes": None}
         config = config.model_copy(update={"train": config.train.model_copy(update=changes)})
+    refuse_changes(config, earlier)
+    return config
+
+
+def refuse_changes(config: Config, earlier: Config) -> None:
+    """Refuse settings that change the result of what was begun with `earlier`.
+
+    Raises:
+        ConfigError: all that differ.
+    """
     before, now = earlier.model_dump(mode="json"), config.model_dump(mode="json")
     free = {name: set(keys) for name, keys in MAY_DIFFER.items()}
     if config.train.schedule in ("constant", "plateau"):
@@ -49,7 +59,6 @@ def continued(config: Config, saved: Path) -> Config:
             f"with --overwrite or another output.dir:",
             problems,
         )
-    return config
 
 
 def restore(

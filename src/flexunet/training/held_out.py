@@ -1,0 +1,84 @@
+"""What the members of folds make of the images they were not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..classes import IGNORE_INDEX, Classes
+from ..config import DataConfig
+from ..data import Pair
+from ..evaluation.opening import open_split
+from ..evaluation.scores import ImageScores
+from ..metrics import ConfusionMatrix
+from ..prediction import Predictor, decide
+from ..raster import Grid, Picture
+from ..raster.writers import write_labels_png
+
+Tell = Callable[[str, int, int], None]
+
+
+class HeldOut:
+    """Predictions of all images by the mean of those members that have not seen them.
+
+    All are made with the likelier class: thresholds and temperatures of the members were fitted on these
+    very images.
+    """
+
+    def __init__(self, classes: Classes, folder: Path) -> None:
+        self.classes, self.folder = classes, folder
+        self.images: list[ImageScores] = []
+        self.pairs: list[Pair] = []
+        self.folds: list[int | None] = []
+        self.by_member: list[ConfusionMatrix] = []
+        """Of each member on the images it has not seen, in the order they were added."""
+
+    def add_fold(self, models: Sequence[Path], data: DataConfig, fold: int | None, tell: Tell) -> None:
+        """Predict the validation images of `data` with each model and with their mean.
+
+        Memory: the models, and the probabilities of one image.
+
+        Raises:
+            ModelFileError, DataError: a model or an image that cannot be used.
+        """
+        predictors = [Predictor.from_file(path).uncalibrated() for path in models]
+        store = open_split(predictors[0].record, data, "valid", tell)
+        confusions = [ConfusionMatrix(len(self.classes)) for _ in models]
+        for index, pair in enumerate(store.pairs):
+            picture = Picture(store.image(index), store.valid(index), Grid())
+            truth = np.where(picture.valid, store.labels(index), np.uint8(IGNORE_INDEX))
+            total: NDArray[np.float32] | None = None
+            for predictor, confusion in zip(predictors, confusions, strict=True):
+                found = predictor.probabilities(picture)
+                confusion.add(truth, self._labels(found, picture))
+                total = found if total is None else total + found
+            assert total is not None
+            labels = self._labels(total / np.float32(len(predictors)), picture)
+            write_labels_png(self.folder / f"{pair.id}.png", labels, self.classes.colours)
+            together = ConfusionMatrix(len(self.classes))
+            together.add(truth, labels)
+            height, width = truth.shape
+            ignored = truth.size - together.total
+            self.images.append(ImageScores(pair.id, str(pair.image), height, width, ignored, together))
+            self.pairs.append(pair)
+            self.folds.append(fold)
+            tell(f"predicting fold {fold}" if fold else "predicting", index + 1, len(store))
+        self.by_member += confusions
+
+    def _labels(self, probabilities: NDArray[np.float32], picture: Picture) -> NDArray[np.uint8]:
+        labels = decide(probabilities, None, self.classes)
+        labels[~picture.valid] = self.classes.background or 0
+        return labels
+
+
+def foreground_scores(confusion: ConfusionMatrix, classes: Classes) -> dict[str, Any]:
+    """IoU, F1, precision and recall, means over the foreground classes; None where not measurable."""
+    found = {}
+    for measure in ("iou", "f1", "precision", "recall"):
+        value = float(confusion.mean(getattr(confusion, measure), classes.foreground))
+        found[measure] = value if np.isfinite(value) else None
+    return found

@@ -1,0 +1,327 @@
+"""Several runs as one: folds and seeds, their scores in one table, their mean as a model file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..config import Config, dump_toml, read_config
+from ..data import has_validation, read_folds
+from ..errors import ConfigError, Interrupted, OutputExistsError
+from ..evaluation.groups import Groups, groups_of
+from ..evaluation.scores import DEFINITIONS, all_scores, image_row
+from ..evaluation.summary import intervals
+from ..files import write_text
+from ..modelfile import save_ensemble
+from ..progress import Progress
+from .folder import RunFolder, claim_folder
+from .folds import plan_folds, write_folds
+from .held_out import HeldOut, foreground_scores
+from .resume import refuse_changes
+from .run import train
+
+PLAN, FOLDS, FINISHED, MODEL = "plan.json", "folds.csv", "finished.json", "ensemble.safetensors"
+HOW = (
+    "Scores of each member and of the means on images that were not trained on, at the masks' own "
+    "resolution, likelier class. The epoch that is kept was chosen on the same images (val_iou is its "
+    "score, last_val_iou that of the last epoch: the difference bounds what the choice is worth). The test "
+    "split was not looked at."
+)
+
+
+@dataclass(frozen=True)
+class Member:
+    """One run among several."""
+
+    name: str
+    fold: int | None
+    seed: int
+    config: Config
+
+    @property
+    def folder(self) -> RunFolder:
+        """Where the run goes."""
+        return RunFolder.of(self.config.output)
+
+    @property
+    def finished(self) -> Path:
+        """The file that says that the run is over, with its numbers."""
+        return self.folder.dir / FINISHED
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """What folds and seeds leave: the model file, the table, and everything in `summary.json`."""
+
+    dir: Path
+    model: Path
+    table: tuple[dict[str, Any], ...]
+    """A row a member, then `mean` and `SD`."""
+    summary: dict[str, Any]
+
+
+def train_members(
+    config: Config,
+    *,
+    folds: int | None = None,
+    seeds: int = 1,
+    groups: Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    source: Path | None = None,
+    show: bool = False,
+) -> Ensemble:
+    """Train a member for every fold and seed and make them one model file.
+
+    Each is an ordinary run in OUTPUT/fold-1-seed-1 and so on. Those that are finished are not trained again
+    with `resume`; one that was stopped goes on where it was. A time budget is that of all together.
+
+    folds: parts that train and valid are divided into, each validated on once; left out: the splits as they
+    are. seeds: members a fold, with the config's seed and those after it. groups: CSV with the columns id and
+    group; left out: the groups of the dataset's manifest.json, else every image by itself. resume, overwrite,
+    source, show: as in `train`.
+
+    Raises:
+        ConfigError: no such number of folds or seeds, or another one than in the folder to resume.
+        DataError: fewer groups than folds, or images that cannot be used.
+        OutputExistsError: the folder is in use.
+        Others as `train`.
+    """
+    if seeds < 1:
+        raise ConfigError(f"--seeds {seeds}: at least 1 is needed.")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 or config.train.num_nodes > 1:
+        raise ConfigError("--folds and --seeds train on one machine; under torchrun start member by member.")
+    if config.data.fold is not None:
+        raise ConfigError(
+            "the config is that of one fold already. Give the config that the folds were made of."
+        )
+    out = config.output.dir
+    going_on = _claim(out, folds, seeds, resume=resume, overwrite=overwrite)
+    if going_on and (out / "config.toml").is_file():
+        refuse_changes(config, read_config(out / "config.toml").config)
+    progress = Progress() if show else None
+    if folds is not None and not (going_on and (out / FOLDS).is_file()):
+        plan = plan_folds(config.data, folds, config.train.seed, groups)
+        if progress is not None:
+            progress.line(plan.describe())
+        write_folds(out / FOLDS, plan.rows)
+        _write_json(out / "groups.json", {"source": plan.source})
+    members = _members(config, folds, seeds)
+    if not going_on:
+        _refuse_foreign(out, members)
+        names = [member.name for member in members]
+        _write_json(out / PLAN, {"folds": folds, "seeds": seeds, "members": names})
+    write_text(out / "config.toml", dump_toml(config))
+    for number, member in enumerate(members, 1):
+        if member.finished.is_file():
+            continue
+        if progress is not None:
+            progress.line(f"Member {number} of {len(members)}: {member.name}")
+        _train_member(member, _again(source, config, folds, seeds), show)
+    return _gather(config, members, progress)
+
+
+def _train_member(member: Member, again: str, show: bool) -> None:
+    """Train or go on, and write down that it is over."""
+    started = time.monotonic()
+    try:
+        result = train(member.config, resume=True, show=show)
+    except (Interrupted, KeyboardInterrupt) as error:
+        raise Interrupted(
+            f"{member.name} was interrupted; what is done is saved. Go on with: {again}"
+        ) from error
+    last = result.rows[-1] if result.rows else {}
+    numbers = {
+        "epoch": result.scores.get("epoch"),
+        "epochs": last.get("epoch"),
+        "val_iou": result.scores.get("val_iou"),
+        "last_val_iou": last.get("val_iou"),
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    _write_json(member.finished, numbers)
+
+
+def _gather(config: Config, members: Sequence[Member], progress: Progress | None) -> Ensemble:
+    """Predictions of held-out images, the table, the model file."""
+    out, data, classes = config.output.dir, config.data, config.data.class_table()
+    folded = members[0].fold is not None
+    rows = [_row(member) for member in members]
+    summary: dict[str, Any] = {
+        "how": HOW,
+        "folds": len({member.fold for member in members}) if folded else None,
+    }
+    scores: dict[str, Any] = {}
+    if has_validation(members[0].config.data):
+        place = "out_of_fold" if folded else "validation"
+        held = HeldOut(classes, out / place)
+        tell = progress.update if progress is not None else lambda stage, done, total: None
+        ordered = []
+        for fold in dict.fromkeys(member.fold for member in members):
+            ours = [member for member in members if member.fold == fold]
+            ordered += ours
+            held.add_fold([member.folder.model for member in ours], ours[0].config.data, fold, tell)
+        if progress is not None:
+            progress.close()
+        found = {member.name: confusion for member, confusion in zip(ordered, held.by_member, strict=True)}
+        for row in rows:
+            row |= foreground_scores(found[row["member"]], classes)
+        groups = _groups(out, held) if folded else groups_of(held.pairs, data)
+        scores = {place: {
+            **all_scores(held.images, classes),
+            "intervals": intervals(held.images, groups, classes),
+            "definitions": DEFINITIONS,
+        }}  # fmt: skip
+        write_text(out / f"{place}.csv", _csv([
+            {"fold": fold, "group": group, **image_row(image, classes)}
+            for fold, group, image in zip(held.folds, groups.names, held.images, strict=True)
+        ]))  # fmt: skip
+    table = [*rows, *_statistics(rows)]
+    summary |= {"seeds": len({member.seed for member in members}), "members": table, **scores}
+    write_text(out / "summary.csv", _csv(table))
+    _write_json(out / "summary.json", summary)
+    pooled = {name: value["foreground"] for name, value in scores.items()}
+    save_ensemble(out / MODEL, [member.folder.model for member in members], scores=pooled)
+    return Ensemble(out, out / MODEL, tuple(table), summary)
+
+
+def _members(config: Config, folds: int | None, seeds: int) -> list[Member]:
+    """All folds with the first seed, then with the next: every fold has a member early."""
+    numbers: list[int | None] = [None] if folds is None else list(range(1, folds + 1))
+    budget = config.train.budget_minutes
+    members = []
+    for seed in range(1, seeds + 1):
+        for fold in numbers:
+            name = f"seed-{seed}" if fold is None else f"fold-{fold}-seed-{seed}"
+            chosen: dict[str, Any] = {"seed": config.train.seed + seed - 1}
+            if budget is not None:
+                chosen["budget_minutes"] = budget / (len(numbers) * seeds)
+            own = {"folds": config.output.dir / FOLDS, "fold": fold} if fold is not None else {}
+            folders = {"model_dir": None, "eval_dir": None, "epoch_pictures_dir": None,
+                       "epoch_pictures_tiled_dir": None}  # fmt: skip
+            output = {"dir": config.output.dir / name, "layout": "native", **folders}
+            members.append(Member(name, fold, seed, config.model_copy(update={
+                "data": config.data.model_copy(update=own),
+                "train": config.train.model_copy(update=chosen),
+                "output": config.output.model_copy(update=output),
+            })))  # fmt: skip
+    return members
+
+
+def _claim(out: Path, folds: int | None, seeds: int, *, resume: bool, overwrite: bool) -> bool:
+    """Whether members of this very plan are in the folder and are to be gone on with.
+
+    Raises:
+        OutputExistsError: members are there, and neither `resume` nor `overwrite` is given.
+        ConfigError: they are of another plan.
+    """
+    plan = out / PLAN
+    if not plan.is_file():
+        return False
+    try:
+        earlier = json.loads(plan.read_text(encoding="utf-8"))
+        names = [str(name) for name in earlier["members"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise OutputExistsError(f"{plan}: damaged ({error}). Remove it by hand.") from error
+    if overwrite:
+        _remove_earlier(out, names)
+        return False
+    if not resume:
+        raise OutputExistsError(
+            f"{out}: folds or seeds were trained here already. Continue with --resume, replace them with "
+            f"--overwrite, or choose another output.dir."
+        )
+    if (earlier["folds"], earlier["seeds"]) != (folds, seeds):
+        raise ConfigError(
+            f"{out} holds {_asked(earlier['folds'], earlier['seeds'])}, not {_asked(folds, seeds)}. Ask for "
+            f"the same, train anew with --overwrite, or choose another output.dir."
+        )
+    return True
+
+
+def _remove_earlier(out: Path, names: Sequence[str]) -> None:
+    """Remove what earlier members wrote, and the plan last: half removed is still theirs."""
+    for name in names:
+        (out / name / FINISHED).unlink(missing_ok=True)
+        if (out / name / "state").is_dir():
+            folder = RunFolder.of(Config().output.model_copy(update={"dir": out / name, "layout": "native"}))
+            claim_folder(folder, None, [], fresh=True)
+    for place in ("out_of_fold", "validation"):
+        table = out / f"{place}.csv"
+        if table.is_file():
+            with table.open(encoding="utf-8", newline="") as handle:
+                for row in csv.DictReader(handle):
+                    (out / place / f"{row['id']}.png").unlink(missing_ok=True)
+            table.unlink()
+    for file in (MODEL, FOLDS, "groups.json", "summary.csv", "summary.json", "config.toml", PLAN):
+        (out / file).unlink(missing_ok=True)
+
+
+def _refuse_foreign(out: Path, members: Sequence[Member]) -> None:
+    """Refuse files in the way that no earlier members wrote."""
+    wanted = [out / MODEL, out / "config.toml", out / "summary.csv", out / "summary.json"]
+    wanted += [member.folder.model for member in members]
+    foreign = [str(path) for path in wanted if path.exists()]
+    if foreign:
+        raise OutputExistsError(
+            f"{', '.join(foreign)}: already there, and not from folds or seeds that can be continued. Move "
+            f"it away or choose another output.dir."
+        )
+
+
+def _row(member: Member) -> dict[str, Any]:
+    numbers = json.loads(member.finished.read_text(encoding="utf-8"))
+    return {"member": member.name, "fold": member.fold, "seed": member.config.train.seed, **numbers}
+
+
+def _statistics(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Mean and standard deviation (n - 1) over the members; None where a member has no value."""
+    mean: dict[str, Any] = {"member": "mean"}
+    deviation: dict[str, Any] = {"member": "SD"}
+    for name in rows[0]:
+        if name in ("member", "fold", "seed"):
+            continue
+        values = [row[name] for row in rows]
+        complete = all(value is not None for value in values)
+        mean[name] = float(np.mean(values)) if complete else None
+        deviation[name] = float(np.std(values, ddof=1)) if complete and len(values) > 1 else None
+    return [mean, deviation]
+
+
+def _groups(out: Path, held: HeldOut) -> Groups:
+    """The groups that the folds kept together, of the predicted images."""
+    known = {row.id: row.group for row in read_folds(out / FOLDS)}
+    told = json.loads((out / "groups.json").read_text(encoding="utf-8"))
+    return Groups(tuple(known[pair.id] for pair in held.pairs), told["source"])
+
+
+def _asked(folds: int | None, seeds: int) -> str:
+    return f"{'no' if folds is None else folds} folds and {seeds} seeds"
+
+
+def _again(source: Path | None, config: Config, folds: int | None, seeds: int) -> str:
+    """The command that goes on."""
+    parts = [f"flexunet train {source or config.output.dir / 'config.toml'}"]
+    parts += [] if folds is None else [f"--folds {folds}"]
+    return " ".join([*parts, f"--seeds {seeds}", "--resume"])
+
+
+def _csv(rows: Sequence[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")

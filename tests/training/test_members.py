@@ -1,0 +1,178 @@
+"""Folds and seeds: groups stay whole, nothing is trained twice, who predicts an image has not seen it."""
+
+import csv
+import logging
+import signal
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from blob_dataset import write_pairs
+from flexunet.cli.app import app
+from flexunet.config import Config, dump_toml
+from flexunet.data import open_store, read_folds
+from flexunet.errors import ConfigError, DataError, Interrupted, OutputExistsError
+from flexunet.modelfile import read_record
+from flexunet.prediction import Predictor
+from flexunet.training import train_members
+from flexunet.training.folds import assign_folds, plan_folds
+
+
+@pytest.fixture
+def small(make_config: Any, tmp_path: Path) -> Config:
+    """A run of one epoch on six images in three groups."""
+    root = tmp_path / "data"
+    write_pairs(root / "train", 4, seed=1)
+    write_pairs(root / "valid", 2, seed=2)
+    config: Config = make_config(data={"root": root}, train={"epochs": 1, "calibrate": False})
+    return config
+
+
+def groups_file(config: Config, path: Path) -> Path:
+    """Every image of one split and of equal remainder by two is one group; ids of valid are told apart."""
+    from flexunet.data import pairs_of_folds
+
+    names = [pair.id for pair in pairs_of_folds(config.data).pairs]
+    rows = [f"{name},{'ab'[index % 2]}" for index, name in enumerate(names[:4])]
+    path.write_text("\n".join(["id,group", *rows, *(f"{name},c" for name in names[4:])]), encoding="utf-8")
+    return path
+
+
+def test_groups_stay_whole_and_folds_are_even() -> None:
+    rng = np.random.default_rng(0)
+    groups = {f"i{n}": f"g{rng.integers(30)}" for n in range(200)}
+    strata = {name: bool(rng.integers(2)) for name in groups}
+    folds = assign_folds(groups, strata, 5, seed=1)
+    assert len({(groups[name], fold) for name, fold in folds.items()}) == len(set(groups.values()))
+    for kind in (True, False):
+        counts = Counter(fold for name, fold in folds.items() if strata[name] is kind)
+        assert max(counts.values()) - min(counts.values()) <= 8
+    backwards = dict(reversed(groups.items()))
+    assert assign_folds(backwards, strata, 5, seed=1) == folds
+    assert assign_folds(groups, strata, 5, seed=2) != folds
+
+
+def test_as_many_folds_as_groups_leave_none_empty() -> None:
+    groups = {f"i{n}": f"g{max(0, n - 50)}" for n in range(54)}
+    folds = assign_folds(groups, {name: int(name[1:]) < 51 for name in groups}, 4, seed=0)
+    assert sorted(set(folds.values())) == [1, 2, 3, 4]
+
+
+def test_folds_and_seeds_make_one_model(small: Config, tmp_path: Path) -> None:
+    table = groups_file(small, tmp_path / "groups.csv")
+    found = train_members(small, folds=3, seeds=2, groups=table)
+    out = small.output.dir
+    names = [row["member"] for row in found.table]
+    assert names[:3] == ["fold-1-seed-1", "fold-2-seed-1", "fold-3-seed-1"]
+    assert names[6:] == ["mean", "SD"]
+    ious = [row["iou"] for row in found.table[:6]]
+    assert found.table[6]["iou"] == pytest.approx(np.mean(ious))
+    assert found.table[7]["iou"] == pytest.approx(np.std(ious, ddof=1))
+
+    # Every image of both splits is predicted once, by members that were trained on none of its group
+    rows = read_folds(out / "folds.csv")
+    assert {path.stem for path in (out / "out_of_fold").iterdir()} == {row.id for row in rows}
+    assert len(rows) == found.summary["out_of_fold"]["images"] == 6
+    for fold in (1, 2, 3):
+        data = small.data.model_copy(update={"folds": out / "folds.csv", "fold": fold})
+        train, valid = ({*open_store(data, split).ids} for split in ("train", "valid"))  # type: ignore[arg-type]
+        assert valid == {row.id for row in rows if row.fold == fold}
+        assert train == {row.id for row in rows} - valid
+        groups = {row.id: row.group for row in rows}
+        assert not {groups[name] for name in train} & {groups[name] for name in valid}
+
+    # The picture is that of the fold's own members
+    row = rows[0]
+    data = small.data.model_copy(update={"folds": out / "folds.csv", "fold": row.fold})
+    store = open_store(data, "valid", full_size=True)
+    models = [out / f"fold-{row.fold}-seed-{seed}" / "model.safetensors" for seed in (1, 2)]
+    predictor = Predictor.ensemble([Predictor.from_file(model) for model in models])
+    drawn = cv2.imread(str(out / "out_of_fold" / f"{row.id}.png"))[..., 0] > 0
+    expected = predictor(np.moveaxis(store.image(store.ids.index(row.id)), 0, -1))
+    assert (drawn == (expected > 0)).all()
+
+    record = read_record(found.model)
+    assert len(record.members) == 6
+    assert record.scores["out_of_fold"]["iou"] == found.summary["out_of_fold"]["foreground"]["iou"]
+
+
+class StopAtSecond(logging.Handler):
+    """Ctrl-C when the second member begins."""
+
+    begun = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.begun += record.getMessage().startswith("Expected:")
+        if self.begun == 2:
+            self.begun = 3
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interrupted_command_goes_on_where_it_was(small: Config) -> None:
+    out = small.output.dir
+    handler, log = StopAtSecond(), logging.getLogger("flexunet")
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        with pytest.raises(Interrupted, match=r"fold-2-seed-1.*--folds 2 --seeds 1 --resume"):
+            train_members(small, folds=2)
+    finally:
+        log.removeHandler(handler)
+    first = (out / "fold-1-seed-1" / "model.safetensors").stat().st_mtime_ns
+    assert not (out / "ensemble.safetensors").exists()
+    with pytest.raises(OutputExistsError, match="--resume"):
+        train_members(small, folds=2)
+    with pytest.raises(ConfigError, match="2 folds and 1 seeds, not 3 folds"):
+        train_members(small, folds=3, resume=True)
+    other = small.model_copy(update={"train": small.train.model_copy(update={"learning_rate": 0.5})})
+    with pytest.raises(ConfigError, match=r"train\.learning_rate"):
+        train_members(other, folds=2, resume=True)
+    train_members(small, folds=2, resume=True)
+    assert (out / "fold-1-seed-1" / "model.safetensors").stat().st_mtime_ns == first
+    assert len(read_record(out / "ensemble.safetensors").members) == 2
+
+    # Replaced by seeds without folds; what is somebody else's stays
+    (out / "note.txt").write_text("mine", encoding="utf-8")
+    train_members(small, seeds=1, overwrite=True)
+    assert (out / "note.txt").is_file()
+    assert not (out / "fold-1-seed-1" / "model.safetensors").exists()
+    assert not (out / "folds.csv").exists()
+    assert len(list((out / "validation").iterdir())) == 2
+
+
+def test_what_cannot_be_divided_is_said(small: Config, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"7 folds need at least 7 groups; there are 6.*image by itself"):
+        plan_folds(small.data, 7, seed=1)
+    with pytest.raises(DataError, match=r"4 folds need .* are 3 in 6 images \(groups of groups.csv\)"):
+        plan_folds(small.data, 4, seed=1, table=groups_file(small, tmp_path / "groups.csv"))
+    (tmp_path / "wrong.csv").write_text("id,group\nnobody,a\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"wrong.csv.*2.*'nobody'"):
+        plan_folds(small.data, 2, seed=1, table=tmp_path / "wrong.csv")
+    with pytest.raises(ConfigError, match="at least 2"):
+        train_members(small, folds=1)
+    assert not small.output.dir.exists()
+
+
+def test_images_that_came_later_are_noticed(small: Config, tmp_path: Path) -> None:
+    plan = plan_folds(small.data, 2, seed=1)
+    table = tmp_path / "folds.csv"
+    table.write_text("id,group,fold\n" + "".join(f"{r.id},{r.group},{r.fold}\n" for r in plan.rows[1:]))
+    with pytest.raises(DataError, match=r"is in no fold.*--overwrite"):
+        open_store(small.data.model_copy(update={"folds": table, "fold": 1}), "train")
+
+
+def test_the_command_prints_the_table(small: Config, tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text(dump_toml(small), encoding="utf-8")
+    result = CliRunner().invoke(app, ["train", str(tmp_path / "run.toml"), "--folds", "2"])
+    assert result.exit_code == 0, result.output
+    assert "fold-2-seed-1" in result.output
+    assert "out of fold, 6 images pooled: iou" in result.output
+    with (small.output.dir / "summary.csv").open(encoding="utf-8", newline="") as handle:
+        assert [row["member"] for row in csv.DictReader(handle)][-2:] == ["mean", "SD"]
+    shown = CliRunner().invoke(app, ["inspect", str(small.output.dir)])
+    assert "mean of the probabilities of 2 members" in shown.output
