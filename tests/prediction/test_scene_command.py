@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rio_cogeo.cogeo import cog_validate
 from typer.testing import CliRunner
 
-from flexunet.classes import IGNORE_INDEX
+from flexunet.classes import IGNORE_INDEX, Classes
 from flexunet.cli.app import app
 from flexunet.errors import DataError, FlexunetError
 from flexunet.prediction.scenes import find_sources, is_scene
@@ -139,6 +139,8 @@ def test_a_bad_scene_does_not_stop_the_others(tmp_path: Path) -> None:
         (["--probability-of", "snow"], "the model knows background, landslide, water"),
         (["--polygons", "dxf"], "gpkg, geojson, parquet or shp"),
         (["--simplify", "2"], "--polygons"),
+        (["--polygons", "shp", "--probability-of", "snow"], "the model knows"),
+        (["--truth-attribute", "kind"], "--evaluate"),
         (["--resolution", "0"], "more than 0"),
     ],
 )
@@ -149,6 +151,43 @@ def test_what_is_asked_wrongly_is_said(tmp_path: Path, arguments: list[str], mes
     assert result.exit_code != 0
     assert isinstance(result.exception, FlexunetError | SystemExit)
     assert message in str(result.exception) + result.output
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (["--polygons", "gpkg", "--dem", "nowhere.tif"], "nowhere.tif: cannot be opened"),
+        (["--evaluate", "nowhere.tif"], "nowhere.tif: cannot be opened"),
+        (["--evaluate", "nowhere.gpkg", "--truth-attribute", "kind"], "nowhere.gpkg: no such vector file"),
+        (["--aoi", "nowhere.gpkg"], "nowhere.gpkg: no such vector file"),
+    ],
+)
+def test_files_that_are_needed_later_are_looked_at_first(
+    tmp_path: Path, option: list[str], message: str
+) -> None:
+    model = small_model(tmp_path / "m.safetensors")
+    scene = write_scene(tmp_path / "scene.tif", blobs(40, 40))
+    result = run(model, scene, "--out", tmp_path / "out", *option)
+    assert result.exit_code == 2
+    assert message in result.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_polygons_have_the_probability_of_their_own_class_whatever_else_is_asked(tmp_path: Path) -> None:
+    classes = Classes(names=("background", "landslide"), colours=((0, 0, 0), (255, 60, 0)))
+    model = small_model(tmp_path / "m.safetensors", small_record().model_copy(update={"classes": classes}))
+    scene = write_scene(tmp_path / "scene.tif", blobs(60, 70))
+    told: dict[str, list[float]] = {}
+    for name in classes.names:
+        out = tmp_path / name
+        result = run(model, scene, "--out", out, "--polygons", "geojson", "--probability-of", name)
+        assert result.exit_code == 0, (result.output, result.exception)
+        found = json.loads((out / "scene_polygons.geojson").read_text("utf-8"))["features"]
+        told[name] = [feature["properties"]["prob_mean"] for feature in found]
+    assert told["background"] == told["landslide"]
+    assert min(told["landslide"]) >= 0.5
+    assert len(_pixels(tmp_path / "landslide" / "scene_probability.tif")) == 1
+    assert len(_pixels(tmp_path / "background" / "scene_probability.tif")) == 2
 
 
 def _pixels(path: Path) -> NDArray[Any]:

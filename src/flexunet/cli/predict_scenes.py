@@ -81,6 +81,8 @@ class SceneWishes:
             raise ConfigError(f"--polygons {self.polygons}: gpkg, geojson, parquet or shp are possible.")
         if self.polygons is None and (self.dem is not None or self.min_area or self.simplify):
             raise ConfigError("--dem, --min-area and --simplify are about polygons: add --polygons gpkg.")
+        if self.truth is None and self.truth_attribute is not None:
+            raise ConfigError("--truth-attribute is about the polygons of --evaluate: add that.")
         if self.min_area < 0 or self.simplify < 0:
             raise ConfigError("--min-area and --simplify are 0 or more.")
         return Products(
@@ -93,17 +95,20 @@ class SceneWishes:
         )
 
     def _labels(self, classes: Classes) -> tuple[int, ...]:
-        if self.polygons is not None and not (len(self.probability) == 1 and len(classes) == 2):
-            # polygons say how probable they are: the foreground alone, or a band for every class
-            return classes.foreground if len(classes) == 2 else tuple(range(len(classes)))
-        if self.probability == "all":
-            return classes.foreground
-        unknown = [name for name in self.probability if name not in classes.names]
+        named = () if self.probability == "all" else self.probability
+        unknown = [name for name in named if name not in classes.names]
         if unknown:
             raise ConfigError(
                 f"--probability-of {', '.join(unknown)}: the model knows {', '.join(classes.names)}."
             )
-        return tuple(classes.names.index(name) for name in self.probability)
+        wanted = tuple(dict.fromkeys(classes.names.index(name) for name in named))
+        if self.probability == "all":
+            wanted = classes.foreground
+        if self.polygons is None:
+            return wanted
+        # polygons say how probable they are: by the foreground alone, or a band for every class
+        alone = len(classes.foreground) == 1 and set(wanted) <= set(classes.foreground)
+        return classes.foreground if alone else tuple(range(len(classes)))
 
 
 def predict_all_scenes(
@@ -119,10 +124,22 @@ def predict_all_scenes(
     """Predict the scenes, say what becomes of them, and give the report."""
     from ..prediction.scenes import make_products, plan_scene, predict_scene, predict_scenes
     from ..prediction.scenes.forecast import forecast
+    from ..prediction.scenes.source import open_scene
     from .progress import show_progress
 
     classes = predictor.record.classes
     options, products = wishes.options(classes), wishes.products()
+
+    def check(scene: str | Path) -> None:
+        """Before the work, what would fail after it."""
+        with open_scene(scene) as raster:
+            grid, shape = raster.grid, raster.shape[1:]
+        products.check(grid, shape)
+        if wishes.truth is not None:
+            from ..evaluation.scene import check_truth
+
+            check_truth(wishes.truth, grid, shape, classes, wishes.truth_attribute)
+
     with ExitStack() as stack:
         crew = None
         if wishes.dask is not None:
@@ -134,6 +151,7 @@ def predict_all_scenes(
         tell = stack.enter_context(show_progress())
 
         def predict_one(scene: str | Path, target: Path) -> SceneResult:
+            check(scene)
             if crew is not None:
                 return predict_scene_on(
                     crew, recipe, predictor, scene, target, options, progress=tell, tell=_note

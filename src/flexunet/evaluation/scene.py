@@ -16,7 +16,7 @@ from ..classes import IGNORE_INDEX, Classes
 from ..errors import DataError, OutputExistsError
 from ..files import write_text
 from ..metrics import ConfusionMatrix, ObjectCounter
-from ..raster import RasterReader, Window, open_raster
+from ..raster import Grid, RasterReader, Window, open_raster
 from ..raster.cog import Layer, create_part, write_cog
 from ..raster.ground import metres_per_pixel
 from ..raster.session import gdal_session
@@ -146,6 +146,20 @@ def evaluate_scene(
     draw_error_map(out / ERROR_MAP, out / ERROR_PICTURE, ERRORS, scene=scene, title=class_map.name)
     write_text(out / SCORES, json.dumps(scores, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     return SceneEvaluation(scores, confusion, notes, out)
+
+
+def check_truth(
+    truth: Path, grid: Grid, shape: tuple[int, int], classes: Classes, attribute: str | None = None
+) -> None:
+    """Refuse a truth that `evaluate_scene` would refuse for a class map of `shape` (height, width) on `grid`.
+
+    Costs reading it once, in strips.
+
+    Raises:
+        RasterError, DataError, MissingExtraError: see `open_truth`.
+    """
+    with gdal_session(_CACHE_BYTES), open_truth(truth, grid, shape, classes, attribute):
+        pass
 
 
 def error_codes(

@@ -103,7 +103,7 @@ def name_outputs(images: Sequence[Path], out: Path) -> tuple[dict[Path, Outputs]
         taken.add(name.casefold())
         names[image] = Outputs.of(out, name)
         if name != stem:
-            notes.append(f"{image}: another image is called {stem} too; its result is {name}.png.")
+            notes.append(f"{image}: another image is called {stem} too; its results are called {name}.")
     return names, notes
 
 

@@ -82,7 +82,8 @@ def plan_scene(predictor: Predictor, scene: str | Path, options: SceneOptions) -
 
     Raises:
         RasterError: the scene cannot be opened.
-        DataError: it does not suit the model, or `strict` forbids what it would take.
+        DataError: it does not suit the model, or `strict` forbids what it would take; or the area of
+            interest cannot be read or lies elsewhere.
         ConfigError: the memory allowed is too little.
     """
     record, settings = predictor.record, predictor.settings
@@ -90,6 +91,7 @@ def plan_scene(predictor: Predictor, scene: str | Path, options: SceneOptions) -
         if options.strict and source.by_position:
             refuse_by_position(source)
         shape, grid = source.shape, source.grid
+        _aoi_of(options, grid, shape)
         seen, note = network_shape(
             shape,
             pixel_size_m(grid, shape),
@@ -100,6 +102,7 @@ def plan_scene(predictor: Predictor, scene: str | Path, options: SceneOptions) -
         notes = source.notes + ((note,) if note is not None else ())
         tiling = "tiled" if seen != shape and settings.tiling == "auto" else settings.tiling
         framing = frame(seen, record, settings, tiling, predictor.inputs)
+        notes += _squeezing(seen, framing)
         network_input = framing.squeezed[0] if framing.squeezed else _first(framing)
         sizes = Sizes(
             grid=framing.grid,
@@ -141,12 +144,29 @@ def open_aoi(job: SceneJob) -> Aoi | None:
         DataError: the polygons cannot be read, or none meets the scene.
         MissingExtraError: the vector libraries are not installed.
     """
-    if job.options.aoi is None:
+    return _aoi_of(job.options, job.grid, job.plan.shape)
+
+
+def _aoi_of(options: SceneOptions, grid: Grid, shape: tuple[int, int]) -> Aoi | None:
+    if options.aoi is None:
         return None
     from ...vector.aoi import AreaOfInterest
 
-    mask: Callable[[Window], Any] = AreaOfInterest.from_file(job.options.aoi, job.grid, job.plan.shape).mask
+    mask: Callable[[Window], Any] = AreaOfInterest.from_file(options.aoi, grid, shape).mask
     return mask
+
+
+def _squeezing(seen: tuple[int, int], framing: Framing) -> tuple[str, ...]:
+    """What to say where the network sees fewer pixels than the scene of `seen` (height, width) has."""
+    if framing.squeezed is None:
+        return ()
+    (height, width), _ = framing.squeezed
+    if seen[0] <= height and seen[1] <= width:
+        return ()
+    return (
+        f"is seen in one piece of {height} x {width} pixels, as pictures were in training; --tiled sees all "
+        f"of its {seen[0]} x {seen[1]}",
+    )
 
 
 def _first(framing: Framing) -> tuple[int, int]:

@@ -8,11 +8,22 @@ from typing import Literal
 
 from ...classes import Classes
 from ...errors import OutputExistsError
-from ...raster import open_raster
+from ...raster import Grid, open_raster
+from ...raster.session import gdal_session
 from .options import Progress, SceneResult
 from .source import is_address
 
 PolygonFormat = Literal["gpkg", "geojson", "parquet", "shp"]
+
+_CACHE_BYTES = 256 << 20
+"""Of GDAL, whose own choice is a share of the machine's memory."""
+
+_MEASURED = {
+    "planar": "measured on the projection's plane",
+    "geodesic": "measured on the ellipsoid",
+    "pixels": "measured in pixels, there is no CRS",
+}
+"""The methods of `write_polygons` in words."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +39,22 @@ class Products:
     """Elevations for the polygons' terrain attributes."""
     overlay: bool = False
     html: bool = False
+
+    def check(self, grid: Grid, shape: tuple[int, int]) -> None:
+        """Refuse what cannot be made for a scene of `shape` (height, width) before it is predicted.
+
+        Raises:
+            DataError, RasterError: elevations that cannot be read or laid over the scene.
+            MissingExtraError: polygons without the extra `geo`.
+        """
+        if self.polygons is None:
+            return
+        from ...vector.measure import Surveyor
+        from ...vector.relief import Terrain
+
+        surveyor = Surveyor(grid, shape)
+        if self.dem is not None:
+            Terrain(self.dem, surveyor).close()
 
 
 @dataclass(frozen=True)
@@ -82,6 +109,13 @@ def make_products(
         DataError, RasterError: a product cannot be made; what is made already stays.
         MissingExtraError: polygons without the extra `geo`.
     """
+    with gdal_session(_CACHE_BYTES):
+        return _make(scene, result, classes, products, progress)
+
+
+def _make(
+    scene: str | Path, result: SceneResult, classes: Classes, products: Products, progress: Progress | None
+) -> tuple[str, ...]:
     files = ProductFiles.of(result.class_map, products)
     notes: list[str] = []
     if files.polygons is not None:
@@ -103,7 +137,7 @@ def make_products(
             overwrite=True,
             progress=rows,
         )
-        notes += [f"{summary.polygons} polygons, measured by {summary.method} area", *summary.notes]
+        notes += [f"{summary.polygons} polygons ({_MEASURED[summary.method]})", *summary.notes]
         write_raster_style(result.class_map.with_suffix(".qml"), classes)
     if files.overlay is None and files.html is None:
         return tuple(notes)
