@@ -26,7 +26,7 @@ from flexunet.prediction.scenes import (
     plan_scene,
     predict_scene,
 )
-from flexunet.prediction.scenes.forecast import duration, forecast
+from flexunet.prediction.scenes.forecast import duration, forecast, size
 from flexunet.prediction.scenes.plan import cut_parts
 from flexunet.raster import Grid
 from small_scenes import (
@@ -290,7 +290,7 @@ def test_memory_is_planned_and_too_little_is_refused(tmp_path: Path, predictor: 
         plan_scene(predictor, scene, SceneOptions(max_memory=50_000_000))
     said = str(forecast(loose, predictor, tmp_path / "out.tif"))
     assert "3.8 Mpx in" in said
-    assert "GB of memory" in said
+    assert "B of memory" in said
 
 
 def test_sizes_and_durations_are_read_and_written_as_people_do() -> None:
@@ -301,6 +301,8 @@ def test_sizes_and_durations_are_read_and_written_as_people_do() -> None:
         with pytest.raises(ConfigError, match=r"means nothing|is nothing"):
             parse_bytes(bad)
     assert [duration(s) for s in (40, 720, 12600, 181440)] == ["40 s", "12 min", "3.5 h", "2.1 days"]
+    sizes = (210_000, 47_300_000, 999_600_000, 3_210_000_000)
+    assert [size(count) for count in sizes] == ["0.2 MB", "47 MB", "1.0 GB", "3.2 GB"]
 
 
 def test_a_model_file_does_the_same_as_its_network(tmp_path: Path, predictor: Predictor, scene: Path) -> None:

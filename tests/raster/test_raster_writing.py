@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import rasterio
 from numpy.testing import assert_array_equal
 from PIL import Image
+from rasterio.errors import RasterioError
 
 from flexunet.errors import RasterError
 from flexunet.raster import (
@@ -20,6 +23,7 @@ from flexunet.raster import (
     write_png,
     write_raster,
 )
+from flexunet.raster.writers import creating
 
 COLOURS = [(0, 0, 0), (255, 0, 255), (12, 200, 30)]
 
@@ -95,6 +99,13 @@ def test_a_folder_in_the_way_is_an_error_that_names_the_file(tmp_path: Path) -> 
     (tmp_path / "there.tif").mkdir()
     with pytest.raises(RasterError, match=r"there\.tif: cannot be written: Is a directory"):
         write_raster(tmp_path / "there.tif", np.ones((1, 4, 4), np.uint8), Grid())
+
+
+def test_a_full_disk_is_called_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=4096))
+    said = r"a\.tif: cannot be written: the disk is full: block 3 failed"
+    with pytest.raises(RasterError, match=said), creating(tmp_path / "a.tif"):
+        raise RasterioError("block 3 failed")
 
 
 def test_windows_know_their_halo_and_refuse_nonsense() -> None:

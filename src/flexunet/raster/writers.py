@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,9 @@ from .grid import Grid
 from .window import Window
 
 Colours = Sequence[tuple[int, int, int]]
+
+_PLENTY = 1_000_000
+"""Bytes: with less free space a write fails for that reason, whatever GDAL says of it."""
 
 NO_CLASS_COLOUR = (128, 128, 128)
 """Colour of labels beyond the class colours, such as the ignore index."""
@@ -95,16 +99,23 @@ def create_raster(
 
 @contextmanager
 def creating(path: Path) -> Iterator[Path]:
-    """`whole_file` whose faults name the file."""
+    """`whole_file` whose faults name the file, and the full disk where that is to blame."""
+    free = _PLENTY
     try:
         with whole_file(path) as beside:
-            yield beside
+            try:
+                yield beside
+            except BaseException:
+                # looked up before the half-written file is removed
+                free = shutil.disk_usage(beside.parent).free
+                raise
     except RasterError:
         raise
     except (RasterioError, CPLE_BaseError, OSError) as error:
         cause = error.__cause__ if isinstance(error, RasterioError) and error.__cause__ else error
         reason = cause.strerror if isinstance(cause, OSError) and cause.strerror else cause
-        raise RasterError(f"{path}: cannot be written: {reason}") from error
+        full = "the disk is full: " if free < _PLENTY else ""
+        raise RasterError(f"{path}: cannot be written: {full}{reason}") from error
 
 
 def _profile(shape: tuple[int, int, int], dtype: str, grid: Grid, nodata: float | None) -> dict[str, Any]:

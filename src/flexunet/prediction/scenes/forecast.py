@@ -33,11 +33,11 @@ class Forecast:
     def __str__(self) -> str:
         took = f"about {duration(self.seconds)}, " if self.seconds is not None else ""
         text = (
-            f"{self.megapixels:.1f} Mpx in {self.tiles} tiles: {took}"
-            f"{self.memory_bytes / 1e9:.1f} GB of memory, at most {self.disk_bytes / 1e9:.1f} GB on disk"
+            f"{self.megapixels:.1f} Mpx in {self.tiles} {'tile' if self.tiles == 1 else 'tiles'}: {took}"
+            f"{size(self.memory_bytes)} of memory, at most {size(self.disk_bytes)} on disk"
         )
         if self.disk_bytes > self.free_bytes:
-            text += f" ({self.free_bytes / 1e9:.1f} GB are free)"
+            text += f" ({size(self.free_bytes)} are free)"
         return text
 
 
@@ -55,6 +55,13 @@ def tiles_of(plan: ScenePlan) -> int:
     """How many tiles are computed when all is done in one go."""
     panels = {part.col: part for part in plan.parts}
     return sum(len(plan.tile_cols(part)) for part in panels.values()) * len(plan.grid.rows)
+
+
+def size(count: int) -> str:
+    """`3.2 GB`, `47 MB` or `0.2 MB`."""
+    if count >= 999_500_000:
+        return f"{count / 1e9:.1f} GB"
+    return f"{count / 1e6:.0f} MB" if count >= 9_950_000 else f"{count / 1e6:.1f} MB"
 
 
 def duration(seconds: float) -> str:

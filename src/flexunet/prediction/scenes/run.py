@@ -196,7 +196,7 @@ def _named(job: SceneJob, folder: Path) -> Iterator[None]:
     except FlexunetError as error:
         if isinstance(error, RasterError):
             raise RasterError(
-                f"{error}. The finished parts of {Path(job.name).name} stay in {folder}: once that is "
-                "mended, the same command goes on from there."
+                f"{str(error).rstrip('.')}. The finished parts of {Path(job.name).name} stay in {folder}: "
+                "once that is mended, the same command goes on from there."
             ) from error
         raise
