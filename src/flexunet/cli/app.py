@@ -93,6 +93,7 @@ def _register() -> None:
         check,
         convert,
         demo,
+        distill,
         evaluate,
         fetch,
         init,
@@ -108,6 +109,7 @@ def _register() -> None:
     check.register(app)
     convert.register(app)
     demo.register(app)
+    distill.register(app)
     evaluate.register(app)
     fetch.register(app)
     init.register(app)

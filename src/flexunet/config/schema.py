@@ -274,6 +274,13 @@ class TrainConfig(Section):
     class_weights: Literal["none", "auto"] | tuple[float, ...] = "none"
     """Weight of each class in the cross-entropy: given, or from its frequency."""
 
+    teacher: Path | None = None
+    """Model file (an ensemble, say) whose probabilities are learned beside the truth."""
+    teacher_weight: Share = 0.5
+    """Part of the loss that comes from the teacher; the rest comes from the masks."""
+    teacher_temperature: Annotated[float, Field(gt=0)] = 2.0
+    """How much the probabilities of both are softened; 1: not at all."""
+
     optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
     """Optimiser."""
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3

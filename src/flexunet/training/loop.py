@@ -20,11 +20,12 @@ from ..data import Batch
 from ..errors import Interrupted, TrainingError
 from .interrupts import StopRequest
 from .launch import first_process
-from .losses import Scored, dice_coef, dice_coef_of_images, weighted_sum
+from .losses import Scored, dice_coef, dice_coef_of_images
 from .optim import MovingAverage, OptimizerStep
 from .reporter import Reporter
 from .schedules import learning_rate
 from .state import Progress, Row
+from .teacher import Objective
 from .validation import Batches, Validation, validate
 
 COLLAPSE_AFTER_EPOCHS = 2
@@ -49,6 +50,8 @@ class Run:
     validation: Batches | None
     weights: Tensor | None
     """Class weights (K,)."""
+    objective: Objective
+    """What is minimised."""
     progress: Progress
     save_state: Callable[[], None]
     epoch_done: Callable[[Run, bool], None]
@@ -110,7 +113,7 @@ def train_epoch(run: Run) -> None:
         images, labels = to_device(batch, run)
         with fabric.no_backward_sync(run.network, enabled=not last):
             scored = Scored(run.network(images), labels)
-            loss = weighted_sum(train.loss, scored, run.weights)
+            loss = run.objective(scored, images)
             fabric.backward(loss / group)
 
         # Step

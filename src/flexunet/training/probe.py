@@ -14,14 +14,15 @@ from itertools import islice
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import nn
 
 from ..config.schema import TrainConfig
 from ..data import Batch
 from ..progress import duration
 from .hardware import gradients_are_final
-from .losses import Scored, weighted_sum
+from .losses import Scored
 from .optim import OptimizerStep, build_optimizer
+from .teacher import Objective
 from .validation import Batches
 
 PROBE_SECONDS = 5.0
@@ -73,7 +74,7 @@ def measure(
     batches: Batches,
     validation: Batches | None,
     train: TrainConfig,
-    weights: Tensor | None,
+    objective: Objective,
     fabric: Fabric,
     *,
     predicted_images: int = 0,
@@ -91,7 +92,7 @@ def measure(
         with fabric.autocast():
             logits = network(images)
         scored = Scored(logits, batch.labels.to(fabric.device), local=True)
-        loss = weighted_sum(train.loss, scored, weights)
+        loss = objective(scored, images)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer_step.finish()
         _wait(fabric)

@@ -20,7 +20,7 @@ from ..data import Loader, PlainSampler, Store, band_statistics, has_validation,
 from ..data.ground import ground_resolution
 from ..errors import DataError, FlexunetError
 from ..evaluation.fitting import calibrate_model, describe_calibration
-from ..modelfile import InputRecord, ModelRecord
+from ..modelfile import InputRecord, ModelRecord, read_record
 from ..nets import check_weights, initial_network
 from .folder import RunFolder, check_folder
 from .hardware import Hardware, build_fabric, choose_hardware, gradients_are_final, set_threads
@@ -36,6 +36,7 @@ from .reporter import Reporter
 from .resume import continued, restore
 from .runlog import not_measured
 from .state import Progress, Row, load_state, save_state
+from .teacher import about_teacher, check_teacher, objective, open_teacher
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,8 @@ def train(
     folder = RunFolder.of(config.output)
     hardware = choose_hardware(config.train.accelerator, config.train.precision)
     check_weights(config.model)
+    if config.train.teacher is not None:
+        check_teacher(config, config.train.teacher, read_record(config.train.teacher))
     job = Job(config, hardware, folder, source, resume, overwrite, show)
     check_folder(folder, folder.config_copy(source), resume=resume, overwrite=overwrite)
     if resume and folder.config.exists():
@@ -122,6 +125,8 @@ def run_process(fabric: Fabric, job: Job) -> RunResult:
         leakage = None
     batches, validation = build_loaders(config, bands, store, valid_store, fabric)
     weights = class_weights(config, store, fabric.device)
+    teacher = open_teacher(config, bands)
+    minimised = objective(config.train, weights, teacher and teacher.to(fabric.device))
     pictured = choose_images(config, (valid_store or store).pairs)
 
     # Network: the seed decides its weights
@@ -139,7 +144,7 @@ def run_process(fabric: Fabric, job: Job) -> RunResult:
     budget = config.train.budget_minutes
     if saved is None:
         estimate = measure(
-            build, batches, validation, config.train, weights, fabric, predicted_images=len(pictured)
+            build, batches, validation, config.train, minimised, fabric, predicted_images=len(pictured)
         )
         if budget is not None:
             epochs = int(fabric.broadcast(estimate.epochs_within(budget)))
@@ -206,6 +211,7 @@ def run_process(fabric: Fabric, job: Job) -> RunResult:
         batches=batches,
         validation=validation,
         weights=weights,
+        objective=minimised,
         progress=progress,
         save_state=save,
         epoch_done=epoch_done,
@@ -301,9 +307,12 @@ def class_weights(config: Config, store: Store, device: torch.device) -> torch.T
 def training_record(
     config: Config, job: Job, fabric: Fabric, store: Store, budget: float | None
 ) -> dict[str, Any]:
-    """How the weights came about, for the model file."""
+    """How the weights came about, for the model file; where the teacher lies is nobody's business."""
+    settings = {name: getattr(config, name).model_dump(mode="json") for name in ("train", "augment")}
+    settings["train"]["teacher"] = config.train.teacher and config.train.teacher.name
     return {
-        "config": {name: getattr(config, name).model_dump(mode="json") for name in ("train", "augment")},
+        "config": settings,
+        "teacher": None if config.train.teacher is None else about_teacher(config.train.teacher),
         "images": len(store),
         "largest_image": [
             max(store.native_size(index)[axis] for index in range(len(store))) for axis in (0, 1)
