@@ -1,13 +1,13 @@
 """Folds and seeds: groups stay whole, nothing is trained twice, who predicts an image has not seen it."""
 
 import csv
+import json
 import logging
 import signal
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -19,6 +19,7 @@ from flexunet.data import open_store, read_folds
 from flexunet.errors import ConfigError, DataError, Interrupted, OutputExistsError
 from flexunet.modelfile import read_record
 from flexunet.prediction import Predictor
+from flexunet.raster import read_mask_picture
 from flexunet.training import train_members
 from flexunet.training.folds import assign_folds, plan_folds
 
@@ -80,7 +81,7 @@ def test_folds_and_seeds_make_one_model(small: Config, tmp_path: Path) -> None:
     assert len(rows) == found.summary["out_of_fold"]["images"] == 6
     for fold in (1, 2, 3):
         data = small.data.model_copy(update={"folds": out / "folds.csv", "fold": fold})
-        train, valid = ({*open_store(data, split).ids} for split in ("train", "valid"))  # type: ignore[arg-type]
+        train, valid = ({*open_store(data, split).ids} for split in ("train", "valid"))
         assert valid == {row.id for row in rows if row.fold == fold}
         assert train == {row.id for row in rows} - valid
         groups = {row.id: row.group for row in rows}
@@ -92,9 +93,9 @@ def test_folds_and_seeds_make_one_model(small: Config, tmp_path: Path) -> None:
     store = open_store(data, "valid", full_size=True)
     models = [out / f"fold-{row.fold}-seed-{seed}" / "model.safetensors" for seed in (1, 2)]
     predictor = Predictor.ensemble([Predictor.from_file(model) for model in models])
-    drawn = cv2.imread(str(out / "out_of_fold" / f"{row.id}.png"))[..., 0] > 0
+    drawn = read_mask_picture(out / "out_of_fold" / f"{row.id}.png").pixels[0]
     expected = predictor(np.moveaxis(store.image(store.ids.index(row.id)), 0, -1))
-    assert (drawn == (expected > 0)).all()
+    assert (drawn == expected).all()
 
     record = read_record(found.model)
     assert len(record.members) == 6
@@ -156,6 +157,21 @@ def test_what_cannot_be_divided_is_said(small: Config, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="at least 2"):
         train_members(small, folds=1)
     assert not small.output.dir.exists()
+
+
+def test_groups_are_those_of_the_manifest(small: Config) -> None:
+    root = small.data.root
+    assert root is not None
+    files = sorted(path.relative_to(root) for path in root.glob("*/images/*"))
+    items = [{"image": {"file": file.as_posix()}, "group": f"g{n % 3}"} for n, file in enumerate(files)]
+    (root / "manifest.json").write_text(json.dumps({"items": items}), encoding="utf-8")
+    plan = plan_folds(small.data, 3, seed=1)
+    assert len({(row.group, row.fold) for row in plan.rows}) == 3
+    assert plan.describe() == (
+        "6 images in 3 groups (groups of manifest.json) make 3 folds of 2, 2, 2 images."
+    )
+    with pytest.raises(DataError, match="4 folds need at least 4 groups; there are 3"):
+        plan_folds(small.data, 4, seed=1)
 
 
 def test_images_that_came_later_are_noticed(small: Config, tmp_path: Path) -> None:
