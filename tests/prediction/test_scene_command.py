@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from flexunet.classes import IGNORE_INDEX, Classes
 from flexunet.cli.app import app
-from flexunet.errors import DataError, FlexunetError
+from flexunet.errors import DataError, FlexunetError, RasterError
 from flexunet.prediction.scenes import find_sources, is_scene
 from flexunet.raster import Grid, write_png, write_raster
 from shared_data import SHARED, needs_shared
@@ -82,6 +82,7 @@ def test_one_command_for_pictures_and_scenes_with_all_that_belongs_to_them(tmp_p
         "--evaluate", tmp_path / "truth.tif", "--max-memory", "8GB",
     )  # fmt: skip
     assert result.exit_code == 0, (result.output, result.exception)
+    assert "nothing comes of --confidence, --polygons, --html, --evaluate for pictures" in result.output
     expected = {
         "photo.png", "scene.tif", "scene.tif.aux.xml", "scene.qml", "scene_probability.tif",
         "scene_confidence.tif", "scene_polygons.gpkg", "scene_polygons.qml", "scene_inventory.csv",
@@ -171,6 +172,35 @@ def test_files_that_are_needed_later_are_looked_at_first(
     assert result.exit_code == 2
     assert message in result.output
     assert not (tmp_path / "out").exists()
+
+
+def test_after_a_fault_in_a_product_the_rasters_need_not_be_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = small_model(tmp_path / "m.safetensors")
+    scene = write_scene(tmp_path / "scene.tif", blobs(60, 70))
+    out = tmp_path / "out"
+    wanted = [model, scene, "--out", out, "--polygons", "gpkg", "--html"]
+
+    def broken(*arguments: object) -> None:
+        raise RasterError("map.html: cannot be written: the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("flexunet.views.write_html_map", broken)
+        result = run(*wanted)
+    assert result.exit_code == 2
+    assert "the disk is full. The rasters are finished: the same command goes on" in result.output
+    first = (out / "scene.tif").stat()
+    other = run(*wanted, "--confidence", "margin")
+    assert "of another model, scene or option" in other.output
+    assert (out / "scene.tif").stat() == first
+    result = run(*wanted)
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert "the rasters are those of an earlier attempt" in result.output
+    assert (out / "scene.tif").stat() == first
+    assert (out / "scene.html").exists()
+    assert not list(out.glob(".*"))
+    assert "--overwrite" in str(run(*wanted).exception)
 
 
 def test_polygons_have_the_probability_of_their_own_class_whatever_else_is_asked(tmp_path: Path) -> None:

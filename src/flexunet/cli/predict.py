@@ -170,6 +170,12 @@ def predict_command(
         overwrite=overwrite,
     )
     failed = done = 0
+    if pictures and wishes.only_scenes:
+        typer.echo(
+            f"Note: nothing comes of {', '.join(wishes.only_scenes)} for pictures, which have no georeference "
+            f"and are not large ({len(pictures)} here); --scene takes every file for a scene.",
+            err=True,
+        )
     if pictures:
         report = _predict_pictures(predictor, pictures, folder, overlay, probability, overwrite)
         done, failed = len(report.written), len(report.failed)

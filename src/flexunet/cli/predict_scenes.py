@@ -43,6 +43,19 @@ class SceneWishes:
     truth_attribute: str | None
     overwrite: bool
 
+    @property
+    def only_scenes(self) -> tuple[str, ...]:
+        """The options named that mean nothing for pictures."""
+        named = {
+            "--probability-of": self.probability not in ("all", ()),
+            "--confidence": self.confidence,
+            "--polygons": self.polygons,
+            "--html": self.html,
+            "--evaluate": self.truth,
+            "--aoi": self.aoi,
+        }
+        return tuple(option for option, value in named.items() if value)
+
     def options(self, classes: Classes) -> SceneOptions:
         """As the scene route takes them.
 
@@ -122,7 +135,13 @@ def predict_all_scenes(
     threads: int | None,
 ) -> ScenesReport:
     """Predict the scenes, say what becomes of them, and give the report."""
-    from ..prediction.scenes import make_products, plan_scene, predict_scene, predict_scenes
+    from ..prediction.scenes import (
+        make_products,
+        only_products_missing,
+        plan_scene,
+        predict_scene,
+        predict_scenes,
+    )
     from ..prediction.scenes.forecast import forecast
     from ..prediction.scenes.source import open_scene
     from .progress import show_progress
@@ -154,11 +173,22 @@ def predict_all_scenes(
             check(scene)
             if crew is not None:
                 return predict_scene_on(
-                    crew, recipe, predictor, scene, target, options, progress=tell, tell=_note
+                    crew,
+                    recipe,
+                    predictor,
+                    scene,
+                    target,
+                    options,
+                    progress=tell,
+                    tell=_note,
+                    products_follow=True,
                 )
             job = plan_scene(predictor, scene, options)
-            typer.echo(f"{Path(str(scene)).name}: {forecast(job, predictor, target)}", err=True)
-            return predict_scene(predictor, scene, target, options, job=job, progress=tell)
+            if not only_products_missing(target):
+                typer.echo(f"{Path(str(scene)).name}: {forecast(job, predictor, target)}", err=True)
+            return predict_scene(
+                predictor, scene, target, options, job=job, progress=tell, products_follow=True
+            )
 
         def finish(scene: str | Path, result: SceneResult) -> list[str]:
             notes = list(make_products(scene, result, classes, products, progress=tell))

@@ -2,7 +2,7 @@
 
 from .batch import ScenesReport, predict_scenes
 from .job import SceneJob, plan_scene
-from .journal import Workbench, open_workbench
+from .journal import Workbench, forget_work, only_products_missing, open_workbench
 from .memory import parse_bytes
 from .options import SceneOptions, SceneResult
 from .products import Products, make_products
@@ -21,9 +21,11 @@ __all__ = [
     "compute_parts",
     "find_sources",
     "finish_scene",
+    "forget_work",
     "is_address",
     "is_scene",
     "make_products",
+    "only_products_missing",
     "open_workbench",
     "parse_bytes",
     "plan_scene",

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...errors import DataError, FlexunetError, Interrupted, OutputExistsError, Problem
 from ..outputs import name_outputs
 from ..predict_files import problem_of
+from .journal import forget_work, only_products_missing
 from .options import SceneOptions, SceneResult
 from .products import ProductFiles, Products
 from .run import refuse_existing
 from .source import is_address
 from .sources import Source
+
+_GOES_ON = "the same command goes on from what is done"
 
 PredictOne = Callable[[Source, Path], SceneResult]
 """A scene and its class map to be."""
@@ -57,7 +60,7 @@ def predict_scenes(
     for target in targets.values():
         try:
             refuse_existing(target, options)
-            if not options.overwrite:
+            if not options.overwrite and not only_products_missing(target):
                 ProductFiles.of(target, products or Products()).refuse_existing()
         except OutputExistsError as error:
             faults.append(str(error))
@@ -70,14 +73,18 @@ def predict_scenes(
             result = predict_one(scene, target)
             notes += [f"{scene}: {note}" for note in result.notes]
             notes += [f"{scene}: {note}" for note in finish(scene, result)]
+            forget_work(target)
             results.append(result)
         except KeyboardInterrupt as error:
             raise Interrupted(
-                f"Interrupted: {len(results)} of {len(scenes)} scenes are done in {out}; the same command "
-                f"goes on from the finished parts of {Path(str(scene)).name}."
+                f"Interrupted: {len(results)} of {len(scenes)} scenes are done in {out}; {_GOES_ON} "
+                f"of {Path(str(scene)).name}."
             ) from error
         except (FlexunetError, OSError) as error:
-            failed.append(problem_of(Path(str(scene)), error))
+            problem = problem_of(Path(str(scene)), error)
+            if only_products_missing(target):
+                problem = replace(problem, cure=f"The rasters are finished: {_GOES_ON}.")
+            failed.append(problem)
     return ScenesReport(tuple(results), tuple(failed), tuple(notes), time.monotonic() - started)
 
 

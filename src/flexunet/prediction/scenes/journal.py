@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from ...errors import FlexunetError
+from ...errors import FlexunetError, OutputExistsError
 from ...files import write_text
 from ...raster import Window, open_raster
 from .job import SceneJob
@@ -24,6 +26,8 @@ class Workbench:
     job: SceneJob
     resumed: bool
     """Whether parts of an earlier attempt at the same job are in it."""
+    joined: bool = False
+    """Whether that attempt came as far as the results, and only its products are missing."""
 
     def missing(self) -> list[int]:
         """The parts that are not there yet."""
@@ -32,6 +36,13 @@ class Workbench:
     def clear(self) -> None:
         """Remove the folder with all parts."""
         shutil.rmtree(self.folder)
+
+    def keep_note(self, results: Iterable[Path]) -> None:
+        """Remove the parts, but keep the note that the files `results` are those of this job."""
+        _write_journal(self.folder, self.job, [path.name for path in results])
+        for path in self.folder.iterdir():
+            if path.name != _JOURNAL:
+                path.unlink()
 
     def _is_there(self, index: int) -> bool:
         part = self.job.plan.parts[index]
@@ -53,18 +64,52 @@ def open_workbench(job: SceneJob, result: Path) -> Workbench:
     The parts are then cut as they were.
 
     Raises:
+        OutputExistsError: `result` is there, of another job, and its `overwrite` is not set.
         OSError: the folder cannot be made.
     """
     folder = work_folder(result)
+    joined = only_products_missing(result)
     earlier = _earlier_parts(job, folder)
     if earlier is not None:
-        return Workbench(folder, job.with_parts(earlier), True)
+        return Workbench(folder, job.with_parts(earlier), True, joined)
+    if joined and not job.options.overwrite:
+        raise OutputExistsError(
+            f"{result}: already there, of another model, scene or option. Allow replacing with --overwrite, "
+            "or choose another folder."
+        )
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
-    parts = [(part.row, part.col, part.height, part.width) for part in job.plan.parts]
-    write_text(folder / _JOURNAL, json.dumps({"job": job.fingerprint, "parts": parts}, indent=1))
+    _write_journal(folder, job, [])
     return Workbench(folder, job, False)
+
+
+def only_products_missing(result: Path) -> bool:
+    """Whether the rasters of the class map `result` are finished, but not what was to be made of them."""
+    names = _read_journal(work_folder(result)).get("results")
+    if not names or not isinstance(names, list):
+        return False
+    return result.exists() and all(result.with_name(name).exists() for name in names)
+
+
+def forget_work(result: Path) -> None:
+    """Remove the work folder of a class map of which everything is made."""
+    shutil.rmtree(work_folder(result), ignore_errors=True)
+
+
+def _write_journal(folder: Path, job: SceneJob, results: Sequence[str]) -> None:
+    parts = [(part.row, part.col, part.height, part.width) for part in job.plan.parts]
+    content = {"job": job.fingerprint, "parts": parts, "results": results}
+    write_text(folder / _JOURNAL, json.dumps(content, indent=1))
+
+
+def _read_journal(folder: Path) -> dict[str, Any]:
+    """What the journal says; empty where there is none or it says nothing."""
+    try:
+        found = json.loads((folder / _JOURNAL).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def work_folder(result: Path) -> Path:
@@ -74,10 +119,10 @@ def work_folder(result: Path) -> Path:
 
 def _earlier_parts(job: SceneJob, folder: Path) -> list[Window] | None:
     """How an earlier attempt at the same job was cut; None without one."""
+    found = _read_journal(folder)
     try:
-        found = json.loads((folder / _JOURNAL).read_text(encoding="utf-8"))
         if found["job"] != job.fingerprint:
             return None
         return [Window(*part) for part in found["parts"]]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return None

@@ -68,6 +68,7 @@ def predict_scene_on(
     *,
     progress: Progress | None = None,
     tell: Callable[[str], None] = lambda note: None,
+    products_follow: bool = False,
 ) -> SceneResult:
     """`predict_scene` with the parts computed by the workers of `crew`, and the same result.
 
@@ -89,8 +90,9 @@ def predict_scene_on(
     if options.part_rows is None:
         job = share_out(job, max(1, len(crew.workers())))
     bench = open_workbench(job, out)
-    _gather(crew, recipe, bench, progress, tell)
-    return finish_scene(bench, out, started=started, progress=progress)
+    if not bench.joined:
+        _gather(crew, recipe, bench, progress, tell)
+    return finish_scene(bench, out, started=started, progress=progress, products_follow=products_follow)
 
 
 def _gather(

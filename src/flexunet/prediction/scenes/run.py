@@ -12,7 +12,7 @@ from ...raster.cog import write_cog
 from ...raster.session import gdal_session
 from ..predictor import Predictor
 from .job import SceneJob, open_aoi, plan_scene
-from .journal import Workbench, open_workbench, work_folder
+from .journal import Workbench, only_products_missing, open_workbench, work_folder
 from .layers import LayerName, PartWriter, part_files
 from .memory import AHEAD
 from .options import Progress, SceneOptions, SceneResult
@@ -32,6 +32,7 @@ def predict_scene(
     *,
     job: SceneJob | None = None,
     progress: Progress | None = None,
+    products_follow: bool = False,
 ) -> SceneResult:
     """Write the class map of `scene` to `out` (a `.tif`), and beside it what `options` ask for.
 
@@ -39,6 +40,9 @@ def predict_scene(
     been written when the process dies is found and used by the next call with the same arguments. The
     classes do not depend on the parts, on the memory or on interruptions; on the batch size they depend on
     GPUs only, where rounding may decide ties.
+
+    With `products_follow` a note stays in the work folder until `forget_work`: the same call then gives the
+    results that are there.
 
     Memory: see `plan_scene`; it grows with tile, batch and bands, not with the scene.
 
@@ -52,8 +56,9 @@ def predict_scene(
     refuse_existing(out, options)
     job = job or plan_scene(predictor, scene, options)
     bench = open_workbench(job, out)
-    compute_missing(bench, predictor, progress)
-    return finish_scene(bench, out, started=started, progress=progress)
+    if not bench.joined:
+        compute_missing(bench, predictor, progress)
+    return finish_scene(bench, out, started=started, progress=progress, products_follow=products_follow)
 
 
 def compute_missing(bench: Workbench, predictor: Predictor, progress: Progress | None = None) -> None:
@@ -120,15 +125,38 @@ READ_THREADS = 2
 
 
 def finish_scene(
-    bench: Workbench, out: Path, *, started: float | None = None, progress: Progress | None = None
+    bench: Workbench,
+    out: Path,
+    *,
+    started: float | None = None,
+    progress: Progress | None = None,
+    products_follow: bool = False,
 ) -> SceneResult:
     """Join the parts to the results, the class map last, and remove them.
 
     Raises:
         RasterError: a result cannot be written; the parts stay.
     """
+    files = result_files(out, bench.job.options)
+    if not bench.joined:
+        _join(bench, files, progress)
+    if products_follow:
+        bench.keep_note(files.values())
+    else:
+        bench.clear()
+    earlier = "the rasters are those" if bench.joined else "continued from the parts"
+    return SceneResult(
+        class_map=files["classes"],
+        probability=files.get("probability"),
+        confidence=files.get("confidence"),
+        notes=bench.job.notes + ((f"{earlier} of an earlier attempt",) if bench.resumed else ()),
+        megapixels=bench.job.megapixels,
+        seconds=time.monotonic() - started if started is not None else 0.0,
+    )
+
+
+def _join(bench: Workbench, files: dict[LayerName, Path], progress: Progress | None) -> None:
     job = bench.job
-    files = result_files(out, job.options)
     with gdal_session(job.cache), _named(job, bench.folder):
         for done, name in enumerate(job.layers.names):
             if progress is not None:
@@ -140,16 +168,6 @@ def finish_scene(
             write_cog(files[name], job.layers.layer(name), parts, job.plan.shape, job.grid, READ_THREADS)
     if progress is not None:
         progress("joining parts", len(job.layers.names), len(job.layers.names))
-    bench.clear()
-    resumed = ("continued from the parts of an earlier attempt",) if bench.resumed else ()
-    return SceneResult(
-        class_map=files["classes"],
-        probability=files.get("probability"),
-        confidence=files.get("confidence"),
-        notes=job.notes + resumed,
-        megapixels=job.megapixels,
-        seconds=time.monotonic() - started if started is not None else 0.0,
-    )
 
 
 def result_files(out: Path, options: SceneOptions) -> dict[LayerName, Path]:
@@ -169,7 +187,7 @@ def refuse_existing(out: Path, options: SceneOptions) -> None:
         OutputExistsError: the class map is there; or another result is and no interrupted attempt wrote it.
     """
     there = [path for path in result_files(out, options).values() if path.exists()]
-    interrupted = work_folder(out).exists() and not out.exists()
+    interrupted = only_products_missing(out) or (work_folder(out).exists() and not out.exists())
     if there and not options.overwrite and not interrupted:
         listed = ", ".join(str(path) for path in there)
         raise OutputExistsError(
