@@ -93,7 +93,7 @@ def test_folds_and_seeds_make_one_model(small: Config, tmp_path: Path) -> None:
     store = open_store(data, "valid", full_size=True)
     models = [out / f"fold-{row.fold}-seed-{seed}" / "model.safetensors" for seed in (1, 2)]
     predictor = Predictor.ensemble([Predictor.from_file(model) for model in models])
-    drawn = read_mask_picture(out / "out_of_fold" / f"{row.id}.png").pixels[0]
+    drawn = read_mask_picture(out / "out_of_fold" / f"{row.id}.png").bands[0]
     expected = predictor(np.moveaxis(store.image(store.ids.index(row.id)), 0, -1))
     assert (drawn == expected).all()
 
@@ -156,6 +156,8 @@ def test_what_cannot_be_divided_is_said(small: Config, tmp_path: Path) -> None:
         plan_folds(small.data, 2, seed=1, table=tmp_path / "wrong.csv")
     with pytest.raises(ConfigError, match="at least 2"):
         train_members(small, folds=1)
+    with pytest.raises(ConfigError, match="needs --folds"):
+        train_members(small, seeds=2, groups=tmp_path / "groups.csv")
     assert not small.output.dir.exists()
 
 

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,7 @@ from .folder import RunFolder, claim_folder
 from .folds import plan_folds, write_folds
 from .held_out import HeldOut, foreground_scores
 from .resume import refuse_changes
-from .run import train
+from .run import train, wants_calibration
 
 PLAN, FOLDS, FINISHED, MODEL = "plan.json", "folds.csv", "finished.json", "ensemble.safetensors"
 HOW = (
@@ -98,6 +97,8 @@ def train_members(
     """
     if seeds < 1:
         raise ConfigError(f"--seeds {seeds}: at least 1 is needed.")
+    if groups is not None and folds is None:
+        raise ConfigError("--groups says what stays in one fold; it needs --folds.")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 or config.train.num_nodes > 1:
         raise ConfigError("--folds and --seeds train on one machine; under torchrun start member by member.")
     if config.data.fold is not None:
@@ -132,7 +133,6 @@ def train_members(
 
 def _train_member(member: Member, again: str, show: bool) -> None:
     """Train or go on, and write down that it is over."""
-    started = time.monotonic()
     try:
         result = train(member.config, resume=True, show=show)
     except (Interrupted, KeyboardInterrupt) as error:
@@ -145,7 +145,7 @@ def _train_member(member: Member, again: str, show: bool) -> None:
         "epochs": last.get("epoch"),
         "val_iou": result.scores.get("val_iou"),
         "last_val_iou": last.get("val_iou"),
-        "seconds": round(time.monotonic() - started, 1),
+        "seconds": round(sum(row["seconds"] or 0.0 for row in result.rows), 1),
     }
     _write_json(member.finished, numbers)
 
@@ -201,7 +201,10 @@ def _members(config: Config, folds: int | None, seeds: int) -> list[Member]:
     for seed in range(1, seeds + 1):
         for fold in numbers:
             name = f"seed-{seed}" if fold is None else f"fold-{fold}-seed-{seed}"
-            chosen: dict[str, Any] = {"seed": config.train.seed + seed - 1}
+            chosen: dict[str, Any] = {
+                "seed": config.train.seed + seed - 1,
+                "calibrate": wants_calibration(config),
+            }
             if budget is not None:
                 chosen["budget_minutes"] = budget / (len(numbers) * seeds)
             own = {"folds": config.output.dir / FOLDS, "fold": fold} if fold is not None else {}
@@ -255,12 +258,12 @@ def _remove_earlier(out: Path, names: Sequence[str]) -> None:
             folder = RunFolder.of(Config().output.model_copy(update={"dir": out / name, "layout": "native"}))
             claim_folder(folder, None, [], fresh=True)
     for place in ("out_of_fold", "validation"):
-        table = out / f"{place}.csv"
-        if table.is_file():
-            with table.open(encoding="utf-8", newline="") as handle:
-                for row in csv.DictReader(handle):
-                    (out / place / f"{row['id']}.png").unlink(missing_ok=True)
-            table.unlink()
+        for table in (out / FOLDS, out / f"{place}.csv"):
+            if table.is_file():
+                with table.open(encoding="utf-8", newline="") as handle:
+                    for row in csv.DictReader(handle):
+                        (out / place / f"{row['id']}.png").unlink(missing_ok=True)
+        (out / f"{place}.csv").unlink(missing_ok=True)
     for file in (MODEL, FOLDS, "groups.json", "summary.csv", "summary.json", "config.toml", PLAN):
         (out / file).unlink(missing_ok=True)
 
