@@ -143,6 +143,7 @@ def test_a_bad_scene_does_not_stop_the_others(tmp_path: Path) -> None:
         (["--polygons", "shp", "--probability-of", "snow"], "the model knows"),
         (["--truth-attribute", "kind"], "--evaluate"),
         (["--resolution", "0"], "more than 0"),
+        (["--out", __file__], "is a file; name a folder"),
     ],
 )
 def test_what_is_asked_wrongly_is_said(tmp_path: Path, arguments: list[str], message: str) -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from flexunet.classes import IGNORE_INDEX
 from flexunet.errors import DataError
 from flexunet.raster import Grid, Window, open_raster
+from flexunet.raster.grid import ControlPoint
 from flexunet.vector import AreaOfInterest, LabelLayer, rasterise_layer
 from flexunet.vector.libraries import pyogrio
 from shared_data import SHARED, needs_shared
@@ -135,6 +136,17 @@ def test_a_rotated_grid(tmp_path: Path) -> None:
     expected[3:9, 2:7] = 1
     np.testing.assert_array_equal(
         rasterise_layer(write(tmp_path / "t.gpkg", [shape]), turned, (12, 12)), expected
+    )
+
+
+def test_a_grid_of_control_points(tmp_path: Path) -> None:
+    corners = [(0, 0), (0, 12), (12, 0), (12, 12)]
+    points = tuple(ControlPoint(r, c, 340000 + 10 * c, 3836000 - 10 * r) for r, c in corners)
+    layer = write(tmp_path / "p.gpkg", [block(3, 2, 6, 5)])
+    expected = np.zeros((12, 12), np.uint8)
+    expected[3:9, 2:7] = 1
+    np.testing.assert_array_equal(
+        rasterise_layer(layer, Grid(crs_wkt=UTM.crs_wkt, points=points), (12, 12)), expected
     )
 
 

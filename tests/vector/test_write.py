@@ -221,6 +221,11 @@ def test_terrain_by_hand(make: Callable[..., PolygonSummary], tmp_path: Path) ->
     assert columns["runout_m"][0] == pytest.approx(30 * np.sqrt(2))
     assert columns["relief_m"][0] == pytest.approx(15 * np.sqrt(2), abs=1e-3)
     assert columns["reach_deg"][0] == pytest.approx(np.degrees(np.arctan(0.5)), abs=1e-3)
+    a, b, c, d, e, f = UTM.transform
+    elsewhere = Grid((a, b, c + 90000, d, e, f), UTM.crs_wkt)
+    write_raster(tmp_path / "other.tif", height.astype(np.float32), elsewhere, nodata=-9999)
+    summary = make("q.gpkg", labels, dem=tmp_path / "other.tif")
+    assert "other.tif has elevations for none of the 1 polygons" in summary.notes[-1]
 
 
 @needs_shared

@@ -172,8 +172,8 @@ def predict_command(
     failed = done = 0
     if pictures and wishes.only_scenes:
         typer.echo(
-            f"Note: nothing comes of {', '.join(wishes.only_scenes)} for pictures, which have no georeference "
-            f"and are not large ({len(pictures)} here); --scene takes every file for a scene.",
+            f"Note: nothing comes of {', '.join(wishes.only_scenes)} for pictures, which have no "
+            f"georeference and are not large ({len(pictures)} here); --scene takes every file for a scene.",
             err=True,
         )
     if pictures:
@@ -212,6 +212,8 @@ def _places(
         raise DataError("name the pictures, folders or scenes to predict (or predict.images in the config).")
     if out is None:
         raise DataError("name the folder of the results with --out (or predict.out in the config).")
+    if out.exists() and not out.is_dir():
+        raise DataError(f"--out {out}: is a file; name a folder for the results.")
     return named, out
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..raster import Grid
+from ..raster.ground import placed
 from .libraries import pyogrio, pyproj, shapely
 
 _EDGE_PARTS = 100
@@ -46,7 +47,8 @@ def read_layer(
 
     Coordinates are carried from the layer's CRS to the grid's and from there to pixels; a layer and a grid
     that both have no CRS share their coordinates. Invalid polygons are mended (`shapely.make_valid`) and
-    counted in `notes`; lines and points are left out. Costs the memory of the polygons that meet the raster.
+    counted in `notes`; lines and points are left out. A grid of control points counts as the affine one that
+    fits them best. Costs the memory of the polygons that meet the raster.
 
     Args:
         layer: needed where the file has several layers with polygons.
@@ -56,6 +58,7 @@ def read_layer(
     Raises:
         DataError: no such file, layer or attribute; no polygons; a CRS on one side only.
     """
+    grid = placed(grid)
     info = _read_info(path, layer)
     if attribute is not None:
         attribute = _known(path, "attribute", attribute, [str(name) for name in info["fields"]])

@@ -109,6 +109,9 @@ def write_polygons(
             beside = stack.enter_context(whole_file(table))
             batches = _also_to_csv(batches, beside, maker.schema)
         write_layer(out, maker.schema, batches, crs, layer)
+    if maker.without_terrain:
+        some = "none" if maker.without_terrain == maker.count else f"{maker.count - maker.without_terrain}"
+        notes += (f"{dem} has elevations for {some} of the {maker.count} polygons.",)
     foreground = tuple(label for label in range(len(classes)) if label not in skipped)
     rows = counted.rows(foreground)
     if qml is not None:
@@ -234,6 +237,8 @@ class _FeatureMaker:
             # A tolerance for rounding: 100 pixels of 0.01 m² are 1 m².
             self.min_pixels = max(1, int(np.ceil(min_area / pixel * (1 - 1e-12))))
         self.count = 0
+        self.without_terrain = 0
+        """Polygons in which no elevation is known."""
         self.schema = self._batch(Polygons.none(source.layers)).schema
 
     def batches(self, polygons: Iterator[Polygons]) -> Iterator[Any]:
@@ -262,6 +267,8 @@ class _FeatureMaker:
         )
         self._counted.add(polygons.labels, measured.area)
         self.count += len(polygons)
+        if self._source.terrain is not None:
+            self.without_terrain += int(np.isnan(columns["elev_min_m"]).sum())
         wkb = self._wkb(shape) if len(polygons) else np.empty(0, object)
         arrays = {name: _arrow(values) for name, values in columns.items()}
         return pyarrow.RecordBatch.from_pydict(arrays | {GEOMETRY: pyarrow.array(wkb, pyarrow.binary())})
