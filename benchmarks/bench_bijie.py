@@ -2,9 +2,9 @@
 
     python benchmarks/bench_bijie.py ../shared/data/bijie --work WORK --recipe native
 
-Prepares the dataset (overlapping scenes kept in one split), trains the recipe's config with its settings (from
-random weights, `pretrained` from ImageNet's), evaluates on the test split, and writes `benchmarks/results/bijie_RECIPE.json` and the
-learning curve beside it.
+Prepares the dataset (overlapping scenes kept in one split), trains the recipe's config with its settings
+(from random weights; `pretrained` from ImageNet's), evaluates on the test split, and writes
+`benchmarks/results/bijie_RECIPE.json` and the learning curve beside it.
 """
 
 from __future__ import annotations
