@@ -10,7 +10,7 @@ from typing import Any
 
 from ..config import read_config
 from ..config.schema import DataConfig
-from ..data import Pair, match_files, split_folders
+from ..data import Pair, pairs_of_split
 from ..data.folders import Split
 from ..errors import DataError, Problem
 from .survey import survey
@@ -68,11 +68,10 @@ def find_dataset(target: Path, overrides: Sequence[str] = (), progress: Progress
     faults: list[str] = []
     for split in SPLITS:
         try:
-            folders = split_folders(data, split)
+            pairing = pairs_of_split(data, split)
         except DataError as error:
             faults.append(str(error))
             continue
-        pairing = match_files(folders, data)
         notes += [f"{split}: {note}" for note in pairing.notes if f"{split}: {note}" not in notes]
         problems += pairing.problems
         members += [Member(split, pair) for pair in pairing.pairs]
