@@ -8,6 +8,8 @@ import pytest
 INTERRUPT_WHILE_LOADING = """
 import os, signal, sys
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # the background jobs of a shell ignore it
+
 class Interrupting:
     def find_spec(self, name, path, target=None):
         if name == {module!r}:

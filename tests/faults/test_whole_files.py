@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from flexunet.errors import Problem
-from flexunet.files import whole_file
+from flexunet.files import remove_leftovers, whole_file
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no permission bits")
@@ -43,3 +43,16 @@ def test_a_failed_write_names_the_file_and_leaves_what_was_there(tmp_path: Path)
 def test_a_problem_and_its_cure_are_two_sentences() -> None:
     assert str(Problem("has no mask", Path("a.png"), cure="Add it.")) == "a.png: has no mask. Add it."
     assert str(Problem("is missing.", cure="Add it.")) == "is missing. Add it."
+
+
+def test_leftovers_of_killed_attempts_go_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "map[1].tif"
+    kept = [target, tmp_path / ".map.tif.0a1b2c3d.part.tif", tmp_path / ".map[1].tif"]
+    stale = [
+        tmp_path / ".map[1].tif.0a1b2c3d.part.tif",
+        tmp_path / ".map[1].tif.0a1b2c3d.part.tif.ovr.tmp",
+    ]
+    for path in (*kept, *stale):
+        path.write_bytes(b"x")
+    remove_leftovers(target)
+    assert sorted(tmp_path.iterdir()) == sorted(kept)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ...errors import FlexunetError, OutputExistsError, RasterError
+from ...files import remove_leftovers
 from ...raster.cog import write_cog
 from ...raster.session import gdal_session
 from ..predictor import Predictor
@@ -165,6 +166,7 @@ def _join(bench: Workbench, files: dict[LayerName, Path], progress: Progress | N
                 (part_files(bench.folder, index, (name,))[name], part)
                 for index, part in enumerate(job.plan.parts)
             ]
+            remove_leftovers(files[name])
             write_cog(files[name], job.layers.layer(name), parts, job.plan.shape, job.grid, READ_THREADS)
     if progress is not None:
         progress("joining parts", len(job.layers.names), len(job.layers.names))
