@@ -154,10 +154,12 @@ def test_a_second_call_goes_on_where_the_first_one_died(
     assert bench.resumed
     compute_missing(bench, predictor)
     assert all(path.stat().st_mtime_ns == when for path, when in kept.items())
+    (tmp_path / ".out.tif.0123abcd.part.tif").write_bytes(b"what a kill left while parts were joined")
     # another memory or part size continues the same work
     result = predict_scene(predictor, scene, tmp_path / "out.tif", replace(options, part_rows=3))
     assert "continued from the parts of an earlier attempt" in result.notes
     assert_array_equal(classes_in(result.class_map), predictor(scene))
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_parts_of_another_model_scene_or_wish_are_not_used(
