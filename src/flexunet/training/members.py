@@ -32,7 +32,7 @@ PLAN, FOLDS, FINISHED, MODEL = "plan.json", "folds.csv", "finished.json", "ensem
 HOW = (
     "Scores of each member and of the means on images that were not trained on, at the masks' own "
     "resolution, likelier class. The epoch that is kept was chosen on the same images (val_iou is its "
-    "score, last_val_iou that of the last epoch: the difference bounds what the choice is worth). The test "
+    "score, last_val_iou that of the last epoch: the difference hints at what the choice is worth). The test "
     "split was not looked at."
 )
 
