@@ -101,7 +101,7 @@ def peer(options: argparse.Namespace) -> dict[str, Any]:
 def ours(options: argparse.Namespace, place: Path, folder: Path, precision: str) -> dict[str, float]:
     """`flexunet predict` as a user types it, from start to end of the process."""
     line = [sys.executable, "-m", "flexunet", "predict", options.model, place, "--out", folder, "--tiled"]
-    line += ["--precision", precision, "--threads", options.threads, "--overwrite"]
+    line += ["--no-tta", "--precision", precision, "--threads", options.threads, "--overwrite"]
     facts = run(line)
     (folder / place.name).replace(folder / "flexunet.tif")
     return facts | {"mpx": megapixels(place)}
