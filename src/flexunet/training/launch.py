@@ -13,6 +13,7 @@ from functools import partial
 from types import FrameType
 from typing import TypeVar
 
+import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.launchers.multiprocessing import _MultiProcessingLauncher
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
@@ -76,11 +77,15 @@ class _Outcome:
 def _guarded(fabric: Fabric, work: Callable[[Fabric, JobT], object], job: JobT) -> _Outcome:
     """Known faults as values: an exception would cross the process border as a traceback in a string."""
     try:
-        return _Outcome(work(fabric, job))
+        outcome = _Outcome(work(fabric, job))
     except FlexunetError as error:
         return _Outcome(_portable(error))
     except KeyboardInterrupt:
         return _Outcome(Interrupted("Interrupted."))
+    # a group whose other half is gone when the process ends can abort it, with the work done
+    fabric.barrier()
+    torch.distributed.destroy_process_group()
+    return outcome
 
 
 def _portable(error: FlexunetError) -> FlexunetError:
