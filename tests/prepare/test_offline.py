@@ -62,6 +62,9 @@ def test_landmarks_on_image_and_mask_stay_together_to_half_a_pixel(
         here = moved.labels == number + 1
         assert here.any(), "a landmark in the middle does not leave the picture"
         for spot in whole_spots(here | (band > 0)):  # mirror images may show a landmark again
+            if not here[spot].any():  # a mirror image of a landmark's rim, too faint for a label
+                assert band[spot].max() <= 100
+                continue
             assert np.abs(centre_of(band * spot) - centre_of((here & spot).astype(float))).max() <= 0.5
 
 
