@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
 from ..check import Overlaps, find_overlaps, join_groups
-from ..errors import DataError, Problem
+from ..data.table import read_table as read_column
+from ..errors import DataError
 from .items import Item
 from .pixels import picture_for_matching
 
@@ -22,30 +22,7 @@ def read_table(path: Path, items: Sequence[Item], column: str) -> Assigned:
     Raises:
         DataError: not such a file, an id twice, or ids that no item has.
     """
-    known = {item.id for item in items}
-    values: Assigned = {}
-    problems: list[Problem] = []
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as handle:
-            reader = csv.DictReader(handle)
-            if not {"id", column} <= set(reader.fieldnames or ()):
-                columns = ", ".join(reader.fieldnames or ()) or "none"
-                raise DataError(f"{path}: the table needs the columns id and {column}; found: {columns}.")
-            for row in reader:
-                name = (row["id"] or "").strip()
-                if name not in known:
-                    problems.append(Problem(f"no picture has the id {name!r}.", path, reader.line_num))
-                elif name in values:
-                    problems.append(Problem(f"the id {name!r} stands twice.", path, reader.line_num))
-                else:
-                    values[name] = (row[column] or "").strip() or name
-    except OSError as error:
-        raise DataError(f"{path}: cannot be opened: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not a text file in UTF-8.") from error
-    if problems:
-        raise DataError("The file does not fit the pictures (ids are file names without suffix):", problems)
-    return values
+    return read_column(path, {item.id for item in items}, column)
 
 
 def match_pattern(pattern: str, items: Sequence[Item], option: str) -> Assigned:

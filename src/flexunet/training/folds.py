@@ -14,7 +14,8 @@ import numpy as np
 from ..config import DataConfig
 from ..data import FoldRow, Pair, Store, has_validation, open_store, pairs_of_folds
 from ..data.folds import COLUMNS
-from ..errors import ConfigError, DataError, Problem
+from ..data.table import read_table
+from ..errors import ConfigError, DataError
 from ..evaluation.groups import Groups, groups_of
 from ..files import write_text
 
@@ -103,28 +104,7 @@ def read_groups(path: Path, pairs: Sequence[Pair]) -> Groups:
         DataError: not such a file, an id twice, or ids that no image has.
     """
     known = {name for pair in pairs for name in (pair.id, pair.image.stem)}
-    found: dict[str, str] = {}
-    problems = []
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as handle:
-            reader = csv.DictReader(handle)
-            if not {"id", "group"} <= set(reader.fieldnames or ()):
-                columns = ", ".join(reader.fieldnames or ()) or "none"
-                raise DataError(f"{path}: the table needs the columns id and group; found: {columns}.")
-            for row in reader:
-                name = (row["id"] or "").strip()
-                if name not in known:
-                    problems.append(Problem(f"no image has the id {name!r}.", path, reader.line_num))
-                elif name in found:
-                    problems.append(Problem(f"the id {name!r} stands twice.", path, reader.line_num))
-                else:
-                    found[name] = (row["group"] or "").strip() or name
-    except OSError as error:
-        raise DataError(f"{path}: cannot be opened: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not a text file in UTF-8.") from error
-    if problems:
-        raise DataError("the groups do not fit the images of train and valid:", problems)
+    found = read_table(path, known, "group")
     names = (found.get(pair.id, found.get(pair.image.stem, pair.id)) for pair in pairs)
     return Groups(tuple(names), f"groups of {path.name}")
 

@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..classes import IGNORE_INDEX, Classes
-from ..errors import DataError
 from ..files import write_text
 from ..raster import Grid
 from ..raster.ground import crs_name, is_geographic, lonlat_mesh, metres_per_pixel, placed
 from .map_polygons import Feature, lighten
-from .scene_pictures import LONGEST_EDGE_PX, ScenePicture, class_shares, percent, read_classes, scene_picture
+from .scene_pictures import LONGEST_EDGE_PX, ScenePicture, class_shares, percent, scene_and_classes
 
 MOST_POLYGONS = 20_000
 _MOST_POLYGON_BYTES = 6_000_000
@@ -62,13 +61,7 @@ def write_html_map(
         RasterError: scene or class map cannot be read.
         DataError: they differ in size.
     """
-    picture = scene_picture(scene, edge_px)
-    labels = read_classes(class_map, edge_px, classes)
-    if picture.shape != labels.shape:
-        raise DataError(
-            f"{class_map}: has {labels.shape[0]} x {labels.shape[1]} pixels, the scene "
-            f"{picture.shape[0]} x {picture.shape[1]}; a class map lies on its scene pixel by pixel."
-        )
+    picture, labels = scene_and_classes(scene, class_map, edge_px, classes)
     grid, band = labels.grid, labels.pixels[0]
     coarse = picture.step > 1
     light = lighten(

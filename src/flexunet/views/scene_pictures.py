@@ -71,6 +71,25 @@ def read_classes(class_map: Path, edge_px: int, classes: Classes) -> Reduced:
     return Reduced(labels[None], known, reduced.shape, reduced.grid, reduced.band_names)
 
 
+def scene_and_classes(
+    scene: Path, class_map: Path, edge_px: int, classes: Classes
+) -> tuple[ScenePicture, Reduced]:
+    """Both of them, reduced alike.
+
+    Raises:
+        RasterError: one of them cannot be read.
+        DataError: they differ in size.
+    """
+    picture = scene_picture(scene, edge_px)
+    labels = read_classes(class_map, edge_px, classes)
+    if picture.shape != labels.shape:
+        raise DataError(
+            f"{class_map}: has {labels.shape[0]} x {labels.shape[1]} pixels, the scene "
+            f"{picture.shape[0]} x {picture.shape[1]}; a class map lies on its scene pixel by pixel."
+        )
+    return picture, labels
+
+
 def draw_scene_overlay(
     scene: Path,
     class_map: Path,
@@ -89,13 +108,7 @@ def draw_scene_overlay(
         RasterError: scene or class map cannot be read.
         DataError: they differ in size.
     """
-    picture = scene_picture(scene, edge_px)
-    labels = read_classes(class_map, edge_px, classes)
-    if picture.shape != labels.shape:
-        raise DataError(
-            f"{class_map}: has {labels.shape[0]} x {labels.shape[1]} pixels, the scene "
-            f"{picture.shape[0]} x {picture.shape[1]}; a class map lies on its scene pixel by pixel."
-        )
+    picture, labels = scene_and_classes(scene, class_map, edge_px, classes)
     band = labels.pixels[0]
     # overlay() hatches what is ignored; what nobody predicted is simply shown
     shown = np.where(labels.valid, band, classes.background or 0)
