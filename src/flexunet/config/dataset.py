@@ -1,0 +1,121 @@
+"""The data section: where images and masks lie, what the classes are, how pixels are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import model_validator
+
+from ..classes import Classes, Colour
+from .section import Positive, Section, Share
+
+
+class ClassConfig(Section):
+    """One class; its position in `data.classes` is its label, the first one is the background."""
+
+    name: str
+    """Name shown in tables and pictures."""
+    colour: Colour
+    """RGB colour of the class, in colour masks and in everything that is drawn."""
+    values: tuple[int, ...] | None = None
+    """Grey or index values of this class in index masks; left out: the position of the class."""
+
+
+class SplitConfig(Section):
+    """Where the pictures and masks of one split lie; folders may hold `*` (one folder a match)."""
+
+    images: tuple[Path, ...]
+    """Folders of images."""
+    masks: tuple[Path, ...] = ()
+    """Folders of masks."""
+    negatives: tuple[Path, ...] = ()
+    """Folders of images without any object: no mask files, every pixel is background."""
+
+
+class DataConfig(Section):
+    """Images and masks."""
+
+    root: Path | None = None
+    """Dataset folder with {train,valid,test}/{images,masks} (and optionally negatives beside images)."""
+    train: SplitConfig | None = None
+    """Explicit folders of the training split, in place of `root`."""
+    valid: SplitConfig | None = None
+    """Explicit folders of the validation split, in place of `root`."""
+    test: SplitConfig | None = None
+    """Explicit folders of the test split, in place of `root`."""
+    folds: Path | None = None
+    """Table of folds (id, group, fold) that `train --folds` writes: it divides train and valid anew."""
+    fold: Positive | None = None
+    """The fold of the table that is validated on; all others are trained on."""
+
+    classes: tuple[ClassConfig, ...] = (
+        ClassConfig(name="background", colour=(0, 0, 0)),
+        ClassConfig(name="landslide", colour=(255, 255, 0)),
+    )
+    """The classes in order; the first one is the background."""
+    mask_encoding: Literal["auto", "colours", "index", "threshold", "onehot"] = "auto"
+    """How masks say the class: colours, index values, a grey threshold, one-hot .npz; or found per file."""
+    mask_axes: Literal["HWC", "CHW"] = "HWC"
+    """Axis order of one-hot masks."""
+    threshold: int = 127
+    """`threshold` encoding: grey values above it are class 1."""
+    invert_masks: bool = False
+    """`threshold` encoding: grey values up to the threshold are class 1 instead."""
+    ignore_value: int | None = None
+    """Mask value that counts neither in the loss nor in any score."""
+    ignore_colour: Colour | None = None
+    """Mask colour that counts neither in the loss nor in any score."""
+    off_map_tolerance: Share = 0.02
+    """Largest share of a mask's pixels that may lie far from every class colour (blended edges)."""
+    mask_size: Literal["error", "resize"] = "error"
+    """What to do with a mask of another size than its image: refuse, or resize with nearest neighbour."""
+
+    image_pattern: str | None = None
+    """Regular expression on image stems; its groups are the pairing key where the masks' names differ."""
+    mask_pattern: str | None = None
+    """Regular expression on mask stems; its groups are the pairing key."""
+    on_orphan: Literal["error", "skip"] = "error"
+    """What to do with an image without mask or a mask without image."""
+    on_damaged: Literal["error", "skip"] = "error"
+    """What to do with a file that cannot be decoded in full."""
+
+    bands: tuple[int, ...] | None = None
+    """Bands to use, counted from 1; left out: all of them."""
+    band_names: tuple[str, ...] | None = None
+    """Names of the bands in use, kept in the model file."""
+    channels: Positive | None = None
+    """Channels every image is brought to (grey is repeated to 3, alpha is nodata); left out: as found."""
+    nodata: float | None = None
+    """Value of missing pixels where files declare none; NaN, infinities and ±3.4e38 are always missing."""
+    alpha: Literal["nodata", "ignore"] = "nodata"
+    """Transparent pixels are missing data, or alpha is dropped."""
+    exif_orientation: Literal["apply", "ignore"] = "apply"
+    """Whether pictures are turned as their EXIF orientation tag says."""
+    normalisation: Literal["statistics", "scale255", "none"] = "statistics"
+    """Band mean and standard deviation of the training split; division by 255; or raw values."""
+
+    size: tuple[Positive, Positive] = (256, 256)
+    """Height and width that the network is trained at, in pixels."""
+    sizing: Literal["resize", "fit", "crop"] = "resize"
+    """How a picture gets there: squeezed; aspect kept and padded (padding is ignored); or random crops."""
+    cache_dir: Path | None = None
+    """Where decoded images are kept; left out: `.flexunet-cache` beside the images."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> DataConfig:
+        self.class_table()
+        if (self.folds is None) != (self.fold is None):
+            raise ValueError("folds and fold are given together or not at all")
+        if (self.image_pattern is None) != (self.mask_pattern is None):
+            raise ValueError("image_pattern and mask_pattern are given together or not at all")
+        if self.bands is not None and self.band_names is not None and len(self.bands) != len(self.band_names):
+            raise ValueError(f"{len(self.bands)} bands but {len(self.band_names)} band_names")
+        return self
+
+    def class_table(self) -> Classes:
+        """The classes as one value."""
+        return Classes(
+            names=tuple(item.name for item in self.classes),
+            colours=tuple(item.colour for item in self.classes),
+        )
