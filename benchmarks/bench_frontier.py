@@ -5,8 +5,8 @@
 
 Each run is a folder that `flexunet train` left. Its score is that of the test split at the masks' own
 resolution, evaluated as its own config says (where that was not done yet, it is now); its minutes are those
-of all its epochs. Prediction is measured here, tile by tile on a picture of 1024 x 1024 pixels, the runs taking
-turns, without test-time augmentation and as the run's config says. `results/frontier.json`, `.png`.
+of all its epochs. Prediction is measured here, tile by tile on a picture of 1024 x 1024 pixels, the runs
+taking turns, without test-time augmentation and as the run's config says. `results/frontier.json`, `.png`.
 """
 
 from __future__ import annotations
