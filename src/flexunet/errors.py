@@ -7,7 +7,8 @@ FlexunetError
 ├── ModelFileError       (ValueError)       a model file that is damaged, foreign or of another architecture
 ├── OutputExistsError    (FileExistsError)  a result is already there and nobody allowed to replace it
 ├── MissingExtraError    (ImportError)      an optional dependency is needed; the message has the pip command
-├── TrainingError        (RuntimeError)     a run that cannot go on: a loss that is not finite, a lost device
+├── TrainingError        (RuntimeError)     a run that cannot go on: a full disk, a lost device
+│   └── DivergedError                       a loss that is not finite
 ├── ClusterError         (RuntimeError)     a cluster that does not answer, is lost, or cannot do a task
 └── Interrupted          (KeyboardInterrupt) stopped by the user or by SIGTERM after everything was saved
 """
@@ -83,6 +84,10 @@ class MissingExtraError(FlexunetError, ImportError):
 
 class TrainingError(FlexunetError, RuntimeError):
     """A run that cannot go on."""
+
+
+class DivergedError(TrainingError):
+    """A loss that is not finite."""
 
 
 class ClusterError(FlexunetError, RuntimeError):

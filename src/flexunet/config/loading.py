@@ -19,6 +19,7 @@ from .reference import read_reference
 from .reference.keys import KEYS as REFERENCE_KEYS
 from .reference.keys import WITHOUT_EFFECT
 from .schema import Config
+from .search import Search, check_values, problems_with_monitor, take_search
 from .validate import validate
 
 
@@ -29,6 +30,8 @@ class Loaded:
     config: Config
     notes: tuple[str, ...]
     path: Path
+    search: Search | None = None
+    """The `[tune]` section; None where there is none."""
 
 
 def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
@@ -54,7 +57,7 @@ def read_config(path: Path | str, overrides: Sequence[str] = ()) -> Loaded:
         ConfigError: everything wrong in the file and the overrides, in one report.
     """
     path = Path(path)
-    text, notes = _text(path)
+    text, notes = source_text(path)
     return parse_config(text, path, overrides, notes)
 
 
@@ -65,15 +68,19 @@ def parse_config(text: str, path: Path, overrides: Sequence[str] = (), notes: Se
         ConfigError: everything wrong in the text and the overrides, in one report.
     """
     draft = read_draft(text, path)
+    search = take_search(draft)
     apply_overrides(draft, overrides)
     apply_quality(draft)
     config = validate(draft)
+    if config is not None:
+        check_values(search, draft)
+        problems_with_monitor(search, config, draft)
     if draft.problems or config is None:
         problems = sorted(draft.problems, key=lambda problem: (problem.path is None, problem.line or 0))
         count = f"{len(problems)} problems" if len(problems) > 1 else "a problem"
         raise ConfigError(f"{path} has {count}:", problems)
     config = absolute(config, draft, working_folder())
-    return Loaded(config, tuple(dict.fromkeys([*notes, *draft.notes])), path)
+    return Loaded(config, tuple(dict.fromkeys([*notes, *draft.notes])), path, search)
 
 
 def read_draft(text: str, path: Path) -> Draft:
@@ -83,8 +90,12 @@ def read_draft(text: str, path: Path) -> Draft:
     return read_native(text, path)
 
 
-def _text(path: Path) -> tuple[str, list[str]]:
-    """The text of a file and a note when it is not UTF-8."""
+def source_text(path: Path) -> tuple[str, list[str]]:
+    """The text of a config file and a note when it is not UTF-8.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -101,10 +101,18 @@ def _default_is_none(key_path: KeyPath) -> bool:
     return all(field.default is None for field in fields_at(key_path))
 
 
+def known_keys() -> list[str]:
+    """Every `section.key` of the schema."""
+    return [
+        f"{section}.{name}"
+        for section, field in Config.model_fields.items()
+        for model in models_in(field.annotation)
+        for name in model.model_fields
+    ]
+
+
 def _nearest(parts: list[str]) -> str:
-    known = []
-    for section, field in Config.model_fields.items():
-        known += [f"{section}.{name}" for model in models_in(field.annotation) for name in model.model_fields]
+    known = known_keys()
     near = difflib.get_close_matches(".".join(parts), known, n=1, cutoff=0.5) or [
         name for name in known if name.split(".")[1] == parts[-1]
     ]

@@ -140,6 +140,7 @@ def _unknown(key_path: KeyPath, tree: Tree) -> tuple[str, str]:
                 f'It belongs to model.architecture = "{architecture}".',
             )
     what = "is not a section." if len(key_path) == 1 else "is not a known key."
+    known += ["tune"] if len(key_path) == 1 else []  # the search space, which is no part of a run
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     if near:
         return what, f"Did you mean {dotted((*key_path[:-1], near[0]))}?"

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ..classes import Classes
 from ..config.schema import TrainConfig
 from ..data import Batch
-from ..errors import Interrupted, TrainingError
+from ..errors import DivergedError, Interrupted
 from .interrupts import StopRequest
 from .launch import first_process
 from .losses import Scored, dice_coef, dice_coef_of_images
@@ -56,7 +56,8 @@ class Run:
     save_state: Callable[[], None]
     epoch_done: Callable[[Run, bool], None]
     """Called after each epoch with whether it is the best so far: models, log, pictures."""
-    stop_file: Callable[[], bool]
+    enough: Callable[[], str | None]
+    """Asked by the first process after each epoch: why the run ends with it, or None."""
     reporter: Reporter
     stop: StopRequest
     how_to_resume: str
@@ -73,11 +74,13 @@ class Run:
 
 
 def fit(run: Run) -> None:
-    """Train until the epochs are over, early stopping or a stop file ends the run, or the user interrupts.
+    """Train until the epochs are over, early stopping or somebody who watches ends the run, or the user
+    interrupts.
 
     Raises:
         Interrupted: Ctrl-C or SIGTERM; the state is saved.
-        TrainingError: a loss that is not finite, or a full disk; the last saved state is intact.
+        DivergedError: a loss that is not finite; the last saved state is intact.
+        TrainingError: a full disk; likewise.
     """
     progress = run.progress
     while progress.epoch < run.train.epochs and not progress.stopped_early:
@@ -88,8 +91,9 @@ def fit(run: Run) -> None:
         best = finish_epoch(run, scores)
         first_process(run.fabric, partial(run.epoch_done, run, best))
         first_process(run.fabric, run.save_state)
-        if stop_asked_by_file(run):
-            run.reporter.line(f"Stopped after epoch {progress.epoch}, as the stop file asks.")
+        reason = asked_to_end(run)
+        if reason is not None:
+            run.reporter.line(f"Stopped after epoch {progress.epoch}: {reason}.")
             return
 
 
@@ -204,13 +208,13 @@ def flush(run: Run, pending: tuple[Tensor, tuple[str, ...]] | None) -> tuple[boo
     """Add a batch's numbers to the epoch's sums; whether a stop was asked, and whether a checkpoint is due.
 
     Raises:
-        TrainingError: the loss is not finite.
+        DivergedError: the loss is not finite.
     """
     if pending is None:
         return False, False
     *numbers, asked, due = pending[0].tolist()
     if not math.isfinite(numbers[0]):
-        raise TrainingError(
+        raise DivergedError(
             f"The loss is not finite ({numbers[0]}) in epoch {run.progress.epoch + 1}, step "
             f"{run.progress.step}, samples {', '.join(pending[1])}. What was saved before is intact. Check "
             f"these files for wrong values, lower train.learning_rate, or set train.clip_norm."
@@ -342,10 +346,10 @@ def warn_of_collapse(run: Run, scores: Validation | None) -> None:
         )
 
 
-def stop_asked_by_file(run: Run) -> bool:
-    """Whether the user left a stop file; the first process decides, and removes it."""
-    asked = run.stop_file() if run.fabric.is_global_zero else False
-    return bool(run.fabric.broadcast(asked))
+def asked_to_end(run: Run) -> str | None:
+    """Why the run ends after this epoch, if it does; the first process decides."""
+    reason = run.enough() if run.fabric.is_global_zero else None
+    return run.fabric.broadcast(reason) if run.fabric.world_size > 1 else reason
 
 
 def show_step(run: Run) -> None:

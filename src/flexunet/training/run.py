@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -38,6 +39,9 @@ from .runlog import not_measured
 from .state import Progress, Row, load_state, save_state
 from .teacher import about_teacher, check_teacher, objective, open_teacher
 
+Watch = Callable[[Sequence[Row]], str | None]
+"""Sees the rows of the log after each epoch and says why the run ends with it, or None."""
+
 
 @dataclass(frozen=True)
 class RunResult:
@@ -61,6 +65,7 @@ class Job:
     resume: bool
     overwrite: bool
     show: bool
+    watch: Watch | None
 
 
 def train(
@@ -70,13 +75,15 @@ def train(
     overwrite: bool = False,
     source: Path | None = None,
     show: bool = False,
+    watch: Watch | None = None,
 ) -> RunResult:
     """Train as `config` says and leave a run folder with the model file.
 
     resume: go on with the run in `config.output.dir`, from its last saved state; one that never got that far
     starts. overwrite: replace the run in `config.output.dir`; files that no run wrote stay. source: the
     config file, copied beside the model in the reference layout. show: a progress bar on a terminal's stderr,
-    one line a minute elsewhere; otherwise log records of "flexunet".
+    one line a minute elsewhere; otherwise log records of "flexunet". watch: given the log after each epoch,
+    in the first process; its answer ends the run, None lets it go on.
 
     Raises:
         ConfigError: the hardware or the saved run does not fit the config.
@@ -90,7 +97,7 @@ def train(
     check_weights(config.model)
     if config.train.teacher is not None:
         check_teacher(config, config.train.teacher, read_record(config.train.teacher))
-    job = Job(config, hardware, folder, source, resume, overwrite, show)
+    job = Job(config, hardware, folder, source, resume, overwrite, show, watch)
     check_folder(folder, folder.config_copy(source), resume=resume, overwrite=overwrite)
     if resume and folder.config.exists():
         job = replace(job, config=continued(config, folder.config))
@@ -190,11 +197,12 @@ def run_process(fabric: Fabric, job: Job) -> RunResult:
         now = record.model_copy(update={"scores": scores, "training": training})
         outputs.epoch(progress, run.result, now, now.classes, best=best)
 
-    def stop_file() -> bool:
+    def enough() -> str | None:
         path = folder.stop_file()
         if path is not None:
             path.unlink(missing_ok=True)
-        return path is not None
+            return "the stop file asks for it"
+        return None if job.watch is None else job.watch(progress.rows)
 
     stop = StopRequest()
     run = Run(
@@ -215,7 +223,7 @@ def run_process(fabric: Fabric, job: Job) -> RunResult:
         progress=progress,
         save_state=save,
         epoch_done=epoch_done,
-        stop_file=stop_file,
+        enough=enough,
         reporter=reporter,
         stop=stop,
         how_to_resume=f"flexunet train {folder.config} --resume",
