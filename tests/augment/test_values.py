@@ -1,5 +1,6 @@
 """Sharpening and brightening change raw values of the image only, within its data type."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from flexunet.augment import Augmenter
-from flexunet.augment.values import brightened, change_raw, sharpened
+from flexunet.augment.values import brightened, develop, draw_curves, sharpened
 from flexunet.bands import Bands
 from flexunet.config import AugmentConfig, BrighteningConfig, SharpeningConfig
 
@@ -37,7 +38,7 @@ def test_values_stay_of_their_data_type_and_labels_in_place(dtype: Any) -> None:
         brightness=0, contrast=0, colour=0,
         sharpening=SharpeningConfig(probability=1), brightening=BrighteningConfig(probability=1),
     )  # fmt: skip
-    assert change_raw(pixels, config, rng).dtype == dtype
+    assert sharpened(pixels, 1.0).dtype == brightened(pixels, 1.2, 10).dtype == dtype
     bands = Bands(names=tuple("abcde"), mean=(0.0,) * 5, std=(1.0,) * 5)
     image, seen = Augmenter(config, bands, (20, 24), "resize")(
         pixels, labels, np.ones(labels.shape, np.bool_), rng
@@ -46,9 +47,35 @@ def test_values_stay_of_their_data_type_and_labels_in_place(dtype: Any) -> None:
     assert_allclose(image, brightened(sharpened(pixels, 1.0), 1.2, 10), rtol=1e-6)
 
 
-def test_nothing_configured_draws_nothing_and_changes_nothing() -> None:
-    rng = np.random.default_rng(2)
-    before = rng.bit_generator.state
-    pixels = np.arange(12, dtype=np.uint8).reshape(1, 3, 4)
-    assert change_raw(pixels, AugmentConfig(), rng) is pixels
-    assert rng.bit_generator.state == before
+def test_without_augmentation_values_are_normalised_and_nothing_else() -> None:
+    pixels = np.random.default_rng(3).integers(0, 255, (2, 9, 7)).astype(np.uint8)
+    bands = Bands(names=("a", "b"), mean=(90.0, 100.0), std=(40.0, 50.0))
+    assert_array_equal(develop(pixels, bands, None), bands.normalise(pixels))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"contrast": 0.4, "brightness": 0.3, "colour": 0.2},
+        {"brightening": {"probability": 1}, "gamma": {"probability": 1}},
+        {"sharpening": {"probability": 1, "strength": 0.3}, "gamma": {"probability": 1, "range": [0.5, 0.5]}},
+    ],
+)
+def test_the_table_of_8_bit_images_gives_what_computing_each_pixel_gives(settings: dict[str, Any]) -> None:
+    """The same values once as uint8, by table, and once pixel by pixel, forced by a saturation of nothing."""
+    pixels = np.random.default_rng(4).integers(0, 255, (3, 31, 33)).astype(np.uint8)
+    bands = Bands(names=tuple("abc"), mean=(90.0, 100.0, 110.0), std=(40.0, 50.0, 60.0))
+    curves = draw_curves(AugmentConfig.model_validate(settings), 3, np.random.default_rng(1))
+    each = develop(pixels, bands, replace(curves, saturation=1e-12))
+    assert_allclose(develop(pixels, bands, curves), each, atol=1e-5)
+
+
+def test_gamma_by_hand() -> None:
+    bands = Bands(names=("a",), mean=(100.0,), std=(50.0,))
+    config = AugmentConfig.model_validate(
+        {"gamma": {"probability": 1, "range": [2, 2]}, "contrast": 0, "brightness": 0, "colour": 0}
+    )
+    image = develop(
+        np.array([[[0, 51, 255]]], np.uint8), bands, draw_curves(config, 1, np.random.default_rng(0))
+    )
+    assert_allclose(image * 50 + 100, [[[0, 255 * 0.2**2, 255]]], atol=1e-4)

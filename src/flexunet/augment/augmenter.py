@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from ..bands import Bands
 from ..config.augmentation import AugmentConfig
+from . import light, sensor
 from .displacement import draw_displacement
-from .geometry import Matrix, Sizing, draw_geometry, place
-from .values import change_colour, change_raw
+from .geometry import Matrix, Sizing, draw_geometry, draw_perspective, draw_rare_pixel, place
+from .values import Image, develop, draw_curves, limits
 from .warp import Sample, View, warp
 
 _IDENTITY: Matrix = np.eye(3)
@@ -20,10 +21,11 @@ _IDENTITY: Matrix = np.eye(3)
 class Augmenter:
     """Draws training samples of one size; all randomness comes from the generator handed in.
 
-    Image, valid mask and labels go through one map (affine, and the displacement of single pixels where one
-    is drawn), straight from native pixels to `size_hw`; then raw values are sharpened and brightened, the
-    bands normalised, and brightness, contrast, colour and saturation change. With `enabled = false` only the
-    place of a crop is drawn.
+    Image, valid mask and labels go through one map (affine or slanted, and the displacement of single pixels
+    where one is drawn), straight from native pixels to `size_hw`. Raw values are sharpened and brightened;
+    everything else happens to normalised values: there all bands and data types have one unit, nothing is
+    rounded or wraps around, and what is missing is 0. With `enabled = false` only the place of a crop is
+    drawn, and an operation that the config leaves out draws nothing.
     """
 
     def __init__(self, config: AugmentConfig, bands: Bands, size_hw: tuple[int, int], sizing: Sizing) -> None:
@@ -52,24 +54,51 @@ class Augmenter:
             float32 (C, H, W) normalised, 0 where there are no data, and labels uint8 (H, W), IGNORE_INDEX
             there.
         """
-        frame_to_frame, zoom, displacement = _IDENTITY, 1.0, None
-        if self.config.enabled:
-            moved, zoom = draw_geometry(self.config, self.size_hw, rng)
-            frame_to_frame = np.asarray(np.linalg.inv(moved), np.float64)
-        placement = place(labels.shape, self.size_hw, self.sizing, rng, zoom)
-        if self.config.enabled:
-            displacement = draw_displacement(self.config, self.size_hw, rng)
-        seen = warp(
-            Sample(pixels, labels, valid),
-            placement,
-            View(self.size_hw, frame_to_frame, displacement),
-            self._fill,
-            reflect=self.config.border == "reflect",
-        )
-        raw = change_raw(seen.pixels, self.config, rng) if self.config.enabled else seen.pixels
-        image = self.bands.normalise(raw)
-        if self.config.enabled:
-            change_colour(image, self.config, rng)
+        on = self.config.enabled
+        seen = self._warped(Sample(pixels, labels, valid), rng)
+        curves = draw_curves(self.config, len(pixels), rng) if on else None
+        image = develop(seen.pixels, self.bands, curves)
+        if on:
+            self._change(image, seen.valid, rng)
         if seen.valid is not None:
-            image[:, ~seen.valid] = 0
+            np.copyto(image, 0, where=~seen.valid)
         return image, seen.labels
+
+    def _warped(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        config, rare = self.config, None
+        frame_to_frame, zoom, displacement = _IDENTITY, 1.0, None
+        if config.enabled:
+            moved, zoom = draw_geometry(config, self.size_hw, rng)
+            frame_to_frame = np.asarray(np.linalg.inv(moved), np.float64)
+            if self.sizing == "crop":
+                rare = draw_rare_pixel(sample.labels, config.rare_crop, rng)
+        placement = place(sample.labels.shape, self.size_hw, self.sizing, rng, zoom, rare)
+        if config.enabled:
+            displacement = draw_displacement(config, self.size_hw, rng)
+            if config.perspective is not None:
+                slanted = draw_perspective(config.perspective, self.size_hw, rng)
+                frame_to_frame = frame_to_frame if slanted is None else frame_to_frame @ slanted
+        view = View(self.size_hw, frame_to_frame, displacement)
+        return warp(sample, placement, view, self._fill, reflect=config.border == "reflect")
+
+    def _change(self, image: Image, valid: NDArray[np.bool_] | None, rng: np.random.Generator) -> None:
+        """Normalised values in place, from the ground to the file: light, air, optics, sensor, storage."""
+        config = self.config
+        if config.shadow is not None or config.haze is not None or config.jpeg is not None:
+            low, high = limits(self.bands, image)
+        if config.shadow is not None:
+            weight = light.draw_shadow(config.shadow, self.size_hw, rng)
+            if weight is not None:
+                light.darken(image, weight, low)
+        if config.haze is not None:
+            weight = light.draw_haze(config.haze, self.size_hw, rng)
+            if weight is not None:
+                light.veil(image, weight, low, high)
+        if config.blur is not None:
+            sensor.blur(image, valid, config.blur, rng)
+        if config.noise is not None:
+            sensor.add_noise(image, config.noise, rng)
+        if config.jpeg is not None:
+            sensor.compress(image, config.jpeg, low, high, rng)
+        if config.band_dropout is not None:
+            sensor.drop_bands(image, config.band_dropout, rng)

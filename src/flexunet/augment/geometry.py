@@ -10,13 +10,17 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..config.augmentation import AugmentConfig
+from ..classes import IGNORE_INDEX
+from ..config.augmentation import AugmentConfig, PerspectiveConfig
 
 Matrix = NDArray[np.float64]
 Sizing = Literal["resize", "fit", "crop"]
+
+_LOOKED_AT = 512  # pixels a side that are looked at for rare classes
 
 
 @dataclass(frozen=True)
@@ -40,11 +44,13 @@ def place(
     sizing: Sizing,
     rng: np.random.Generator,
     zoom: float = 1.0,
+    centre_xy: tuple[float, float] | None = None,
 ) -> Placement:
     """Lay a picture under the frame.
 
     `resize` squeezes it, `fit` keeps its aspect and pads around it, `crop` takes a random place at native
-    resolution (`zoom` is the magnification that follows, so that the window stays on the picture if it can).
+    resolution (`zoom` is the magnification that follows, so that the window stays on the picture if it can),
+    or the place around `centre_xy`, a point of the picture.
     """
     (height, width), (frame_h, frame_w) = picture_hw, frame_hw
     if sizing == "resize":
@@ -55,9 +61,14 @@ def place(
         to_padded = _scaling(padded_w / frame_w, padded_h / frame_h)
     else:
         padded_h, padded_w = max(height, frame_h), max(width, frame_w)
+        window_w, window_h = frame_w / zoom, frame_h / zoom
         share = rng.random(2)
-        centre_x = _inside(share[0], padded_w, frame_w / zoom)
-        centre_y = _inside(share[1], padded_h, frame_h / zoom)
+        if centre_xy is None:
+            centre_x = _inside(share[0], padded_w, window_w)
+            centre_y = _inside(share[1], padded_h, window_h)
+        else:
+            centre_x = _kept_inside(centre_xy[0] + (padded_w - width) // 2, padded_w, window_w)
+            centre_y = _kept_inside(centre_xy[1] + (padded_h - height) // 2, padded_h, window_h)
         to_padded = _shift(round(centre_x - frame_w / 2), round(centre_y - frame_h / 2))
     top, left = (padded_h - height) // 2, (padded_w - width) // 2
     return Placement(to_padded, top, left, padded_h - height - top, padded_w - width - left)
@@ -84,6 +95,49 @@ def draw_geometry(
     )
     shift = _shift(_both_sides(shift_x, config.shift * width), _both_sides(shift_y, config.shift * height))
     return shift @ _shift(width / 2, height / 2) @ linear @ _shift(-width / 2, -height / 2), scale
+
+
+def draw_perspective(
+    config: PerspectiveConfig, frame_hw: tuple[int, int], rng: np.random.Generator
+) -> Matrix | None:
+    """Draw a map of the frame onto itself that moves each corner for itself; None where none happens."""
+    happens = rng.random() < config.probability
+    moved = rng.uniform(-config.strength, config.strength, (4, 2))
+    if not happens:
+        return None
+    shares = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float64)
+    size = np.array([frame_hw[1], frame_hw[0]], np.float64)
+    slanted = (shares + moved) * size
+    found = cv2.getPerspectiveTransform((shares * size).astype(np.float32), slanted.astype(np.float32))
+    return np.asarray(found, np.float64)
+
+
+def draw_rare_pixel(
+    labels: NDArray[np.uint8], probability: float, rng: np.random.Generator
+) -> tuple[float, float] | None:
+    """A point (x, y) of a class drawn inversely to its share of the picture; None for a place drawn as ever.
+
+    Looks at every n-th pixel from a random one on, so that a picture of any size costs the same. Nothing is
+    drawn with a probability of 0.
+    """
+    if not probability or rng.random() >= probability:
+        return None
+    every = max(1, round(max(labels.shape) / _LOOKED_AT))
+    top, left = (rng.integers(0, every, 2) % labels.shape).tolist()
+    thinned = np.ascontiguousarray(labels[top::every, left::every])
+    counts = np.bincount(thinned.ravel(), minlength=256)[:IGNORE_INDEX]
+    present = np.flatnonzero(counts)
+    if not len(present):
+        return None
+    rarity = 1 / counts[present]
+    places = np.flatnonzero(thinned.ravel() == rng.choice(present, p=rarity / rarity.sum()))
+    row, column = divmod(int(places[int(rng.random() * len(places))]), thinned.shape[1])
+    return left + column * every + 0.5, top + row * every + 0.5
+
+
+def is_affine(matrix: Matrix) -> bool:
+    """Whether a 3 x 3 map keeps parallels."""
+    return bool(matrix[2, 0] == 0 == matrix[2, 1])
 
 
 def _rotation(config: AugmentConfig, turn: float, angle: float, *, square: bool) -> Matrix:
@@ -132,3 +186,8 @@ def _both_sides(share: float, largest: float) -> float:
 def _inside(share: float, length: int, window: float) -> float:
     """Centre of a window that lies inside 0 .. length, or the middle where it is too wide for that."""
     return _between(share, window / 2, length - window / 2) if window < length else length / 2
+
+
+def _kept_inside(centre: float, length: int, window: float) -> float:
+    """The centre, moved until its window lies inside 0 .. length, or the middle where it is too wide."""
+    return min(max(centre, window / 2), length - window / 2) if window < length else length / 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -12,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..classes import IGNORE_INDEX
+from .class_planes import Plane, as_mask, as_plane, class_planes
 from .displacement import Displacement
-from .geometry import Matrix, Placement
+from .geometry import Matrix, Placement, is_affine
 
 _WARPED_AS_THEY_ARE = {"uint8", "uint16", "int16", "float32"}
-_BANDS_A_CALL = 4  # OpenCV warps up to four interleaved channels in one pass
+_PLANES_A_CALL = 4  # OpenCV warps four interleaved channels in about the time of one
+_NEAR_THE_HORIZON = 0.05  # scale of a slanted frame's corner from which the whole picture may be seen
 _SHRINK_WORTH_AVERAGING = 1.25  # source pixels a sample pixel from which bilinear sampling alone would alias
-_LONGEST_SIDE = 32_000  # OpenCV's warps count source pixels in 16 bits
 
 
 @dataclass(frozen=True)
@@ -41,27 +43,52 @@ class View:
     displacement: Displacement | None = None
 
     @property
-    def reach(self) -> tuple[float, float]:
-        """How far (x, y) a displacement looks beyond the frame at most."""
+    def reach(self) -> float:
+        """How far a displacement looks beyond the frame at most, along either axis."""
         if self.displacement is None:
-            return 0.0, 0.0
-        across, down = np.abs(self.displacement).max((0, 1)).tolist()
-        return across, down
+            return 0.0
+        return max(float(self.displacement.max()), -float(self.displacement.min()))
+
+    def lookup(self, to_picture: Matrix) -> Lookup:
+        """Pictures looked up at `to_picture` (p + displacement) for every pixel of the frame."""
+        if self.displacement is None:
+            return Lookup(self.size_hw, _index_map(to_picture), None)
+        points = cv2.add(self.displacement, _centres(self.size_hw))
+        half: Matrix = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]])
+        to_index = half @ to_picture
+        if is_affine(to_index):
+            places = cv2.transform(points, to_index[:2].astype(np.float32))
+        else:
+            places = cv2.perspectiveTransform(points, to_index)
+        nothing = np.empty(0, np.float32)  # both coordinates are in `places`
+        return Lookup(self.size_hw, to_index, cv2.convertMaps(places, nothing, cv2.CV_16SC2))
 
     def of(self, picture: NDArray[Any], to_picture: Matrix, interpolation: int, border: int) -> NDArray[Any]:
-        """(h, w) or (h, w, C) looked up at `to_picture` (p + displacement) for every pixel of the frame."""
-        if self.displacement is None:
-            flags = interpolation | cv2.WARP_INVERSE_MAP
-            affine = _index_map(to_picture)
-            return np.asarray(
-                cv2.warpAffine(picture, affine, self.size_hw[::-1], flags=flags, borderMode=border)
-            )
-        points = self.displacement + _centres(self.size_hw)
-        places = points @ to_picture[:2, :2].T.astype(np.float32) + (to_picture[:2, 2] - 0.5).astype(
-            np.float32
-        )
-        nothing = np.empty(0, np.float32)  # both coordinates are in `places`
-        return np.asarray(cv2.remap(picture, places, nothing, interpolation, borderMode=border))
+        """(h, w) or (h, w, C) looked up once."""
+        return self.lookup(to_picture).of(picture, interpolation, border)
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """Which place of a picture each pixel of a frame shows; worked out once for all its planes."""
+
+    size_hw: tuple[int, int]
+    matrix: Matrix
+    """3 x 3, pixel index of the frame to pixel index of the picture; used where there are no `places`."""
+    places: Sequence[NDArray[Any]] | None
+    """OpenCV's fixed-point map."""
+
+    def of(self, picture: NDArray[Any], interpolation: int, border: int) -> NDArray[Any]:
+        """(h, w) or (h, w, C) as the frame shows it."""
+        if self.places is not None:
+            whole, part = self.places
+            return np.asarray(cv2.remap(picture, whole, part, interpolation, borderMode=border))
+        flags, size = interpolation | cv2.WARP_INVERSE_MAP, self.size_hw[::-1]
+        if is_affine(self.matrix):
+            shown = cv2.warpAffine(picture, self.matrix[:2], size, flags=flags, borderMode=border)
+        else:
+            shown = cv2.warpPerspective(picture, self.matrix, size, flags=flags, borderMode=border)
+        return np.asarray(shown)
 
 
 def warp(
@@ -69,22 +96,36 @@ def warp(
 ) -> Sample:
     """The sample as the view shows it.
 
-    Pixels: bilinear, averaged first where they shrink; labels and valid: nearest. Beyond the padded picture
-    stands its mirror image (`reflect`) or missing data. Missing pixels hold `fill` (C,), and their labels
-    IGNORE_INDEX. Only the part of the picture that is seen is read.
+    All is bilinear, averaged first where it shrinks: pixels, the weights of the classes, of which the largest
+    gives the label, and valid, which has to outweigh what is missing. Beyond the padded picture stands its
+    mirror image (`reflect`) or missing data. Missing pixels hold `fill` (C,), and their labels IGNORE_INDEX.
+    Only the part of the picture that is seen is read.
     """
     to_padded = placement.frame_to_padded @ view.frame_to_frame
     seen, offset_xy = _cut(sample, placement, to_padded, view, fill)
     to_cut = np.array([[1, 0, -offset_xy[0]], [0, 1, -offset_xy[1]], [0, 0, 1]], np.float64) @ to_padded
     border = cv2.BORDER_REFLECT if reflect else cv2.BORDER_REPLICATE
-    pixels = _warp_pixels(seen.pixels, to_cut, view, border)
-    labels = _warp_nearest(seen.labels, to_cut, view, border)
-    if seen.valid is None and reflect:
+    shrunk_hw = _shrunk(seen.labels.shape, to_cut, view.size_hw)
+    scale = [small / large for small, large in zip(shrunk_hw, seen.labels.shape, strict=True)]
+    lookup = view.lookup(np.diag([scale[1], scale[0], 1.0]) @ to_cut)
+
+    classes = class_planes(seen.labels)
+    planes = [] if classes is None else list(classes.planes)
+    if seen.valid is not None and reflect:
+        planes.append(as_plane(seen.valid))
+    pixels, moved = _looked_up(seen.pixels, planes, shrunk_hw, lookup, border)
+    shown = moved.pop() if seen.valid is not None and reflect else None
+    if classes is not None:
+        labels = classes.labels(moved, view.size_hw)
+    else:  # more classes than are worth a plane each
+        nearest = cv2.resize(seen.labels, shrunk_hw[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+        labels = np.asarray(lookup.of(np.asarray(nearest), cv2.INTER_NEAREST, border), np.uint8)
+    if not reflect:
+        known = np.ones(seen.labels.shape, np.bool_) if seen.valid is None else seen.valid
+        shown = lookup.of(_resized(as_plane(known), shrunk_hw), cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
+    if shown is None:
         return Sample(pixels, labels, None)
-    known = np.ones(seen.labels.shape, np.bool_) if seen.valid is None else seen.valid
-    valid = _warp_nearest(
-        known.view(np.uint8), to_cut, view, cv2.BORDER_REFLECT if reflect else cv2.BORDER_CONSTANT
-    ).view(np.bool_)
+    valid = as_mask(shown)
     labels[~valid] = IGNORE_INDEX
     return Sample(pixels, labels, valid)
 
@@ -100,11 +141,14 @@ def _cut(
     height, width = sample.labels.shape
     padded_h = height + placement.top + placement.bottom
     padded_w = width + placement.left + placement.right
-    (frame_h, frame_w), (across, down) = view.size_hw, view.reach
-    xs, ys = (-across, frame_w + across), (-down, frame_h + down)
+    (frame_h, frame_w), beyond = view.size_hw, view.reach
+    xs, ys = (-beyond, frame_w + beyond), (-beyond, frame_h + beyond)
     corners = to_padded @ np.array([[*xs, *xs], [ys[0], ys[0], ys[1], ys[1]], [1, 1, 1, 1]], np.float64)
-    left, right = _needed(corners[0], padded_w)
-    top, bottom = _needed(corners[1], padded_h)
+    if corners[2].min() < _NEAR_THE_HORIZON:
+        (left, right), (top, bottom) = (0, padded_w), (0, padded_h)
+    else:
+        left, right = _needed(corners[0] / corners[2], padded_w)
+        top, bottom = _needed(corners[1] / corners[2], padded_h)
     rows = slice(max(top - placement.top, 0), max(min(bottom - placement.top, height), 0))
     columns = slice(max(left - placement.left, 0), max(min(right - placement.left, width), 0))
     pixels, labels = sample.pixels[:, rows, columns], sample.labels[rows, columns]
@@ -116,7 +160,13 @@ def _cut(
     row, column = rows.start + placement.top - top, columns.start + placement.left - left
     place = np.s_[row : row + labels.shape[0], column : column + labels.shape[1]]
     whole_labels = np.full((bottom - top, right - left), IGNORE_INDEX, np.uint8)
-    whole_labels[place] = labels
+    if labels.size:  # its edge goes on: a class of its own around the picture would eat into the others
+        below, beside = (
+            whole_labels.shape[0] - row - labels.shape[0],
+            whole_labels.shape[1] - column - labels.shape[1],
+        )
+        edge = cv2.BORDER_REPLICATE
+        whole_labels = np.asarray(cv2.copyMakeBorder(labels, row, below, column, beside, edge), np.uint8)
     whole_valid = np.zeros(whole_labels.shape, np.bool_)
     whole_valid[place] = True if valid is None else valid
     whole_pixels = np.empty((len(pixels), *whole_labels.shape), pixels.dtype)
@@ -146,41 +196,81 @@ def _fitting(value: float, dtype: np.dtype[Any]) -> Any:
     return dtype.type(value)
 
 
-def _warp_pixels(pixels: NDArray[Any], to_source: Matrix, view: View, border: int) -> NDArray[Any]:
-    """Bilinear warp of (C, h, w) to (C, H, W), averaged over areas first along the axes where it shrinks."""
+def _shrunk(picture_hw: tuple[int, ...], to_picture: Matrix, frame_hw: tuple[int, int]) -> tuple[int, int]:
+    """The (height, width) that a picture is averaged to, along the axes where the frame shrinks it."""
+    across, down = _slopes(to_picture, frame_hw)
+    steps = math.hypot(*down), math.hypot(*across)
+    height, width = (
+        max(1, round(length / step)) if step > _SHRINK_WORTH_AVERAGING else length
+        for length, step in zip(picture_hw, steps, strict=True)
+    )
+    return height, width
+
+
+def _slopes(matrix: Matrix, frame_hw: tuple[int, int]) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Gradients of the source's x and of its y in the middle of the frame."""
+    if is_affine(matrix):
+        return (matrix[0, 0], matrix[0, 1]), (matrix[1, 0], matrix[1, 1])
+    x, y, w = matrix @ np.array([frame_hw[1] / 2, frame_hw[0] / 2, 1.0])
+    across, down = (
+        (row[:2] - place / w * matrix[2, :2]) / w for row, place in zip(matrix[:2], (x, y), strict=True)
+    )
+    return (float(across[0]), float(across[1])), (float(down[0]), float(down[1]))
+
+
+def _looked_up(
+    pixels: NDArray[Any], planes: list[Plane], shrunk_hw: tuple[int, int], lookup: Lookup, border: int
+) -> tuple[NDArray[Any], list[Plane]]:
+    """Pixels (C, h, w) as (C, H, W), and planes (h, w) as (H, W), in as few calls as can be."""
+
+    def moved(picture: NDArray[Any]) -> list[NDArray[Any]]:
+        shown = lookup.of(_resized(picture, shrunk_hw), cv2.INTER_LINEAR, border)
+        return [shown] if shown.ndim == 2 else list(cv2.split(shown))
+
     dtype = pixels.dtype if pixels.dtype.name in _WARPED_AS_THEY_ARE else np.dtype(np.float32)
-    height, width = pixels.shape[1:]
-    step_x, step_y = (float(np.hypot(row[0], row[1])) for row in to_source[:2])
-    reduced_w = max(1, round(width / step_x)) if step_x > _SHRINK_WORTH_AVERAGING else width
-    reduced_h = max(1, round(height / step_y)) if step_y > _SHRINK_WORTH_AVERAGING else height
-    to_reduced = np.diag([reduced_w / width, reduced_h / height, 1.0]) @ to_source
-    warped = np.empty((len(pixels), *view.size_hw), dtype)
-    for first in range(0, len(pixels), _BANDS_A_CALL):
-        bands = pixels[first : first + _BANDS_A_CALL]
-        picture = _interleaved(bands, dtype)
-        if (reduced_h, reduced_w) != (height, width):
-            picture = cv2.resize(picture, (reduced_w, reduced_h), interpolation=cv2.INTER_AREA)
-        shown = view.of(picture, to_reduced, cv2.INTER_LINEAR, border)
-        for band, plane in zip(warped[first : first + _BANDS_A_CALL], cv2.split(shown), strict=True):
-            band[:] = plane
-    return warped
+    together = dtype == np.uint8 and bool(planes)
+    interleaved = None if together else _interleaved(pixels, dtype)
+    if interleaved is not None:
+        shown = moved(interleaved)
+    else:
+        singles = _bands(pixels, dtype) + (planes if together else [])
+        shown = [plane for group in _fours(singles) for plane in moved(_merged(group))]
+    rest = (
+        shown[len(pixels) :] if together else [p for group in _fours(planes) for p in moved(_merged(group))]
+    )
+    bands = np.empty((len(pixels), *lookup.size_hw), dtype)
+    for band, plane in zip(bands, shown, strict=False):
+        band[:] = plane
+    return bands, rest
 
 
-def _interleaved(bands: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """(C, h, w) as (h, w, C) for OpenCV; nothing is copied where the memory lies so already."""
-    picture = bands.transpose(1, 2, 0)
-    inner = (len(bands) * dtype.itemsize, dtype.itemsize)
-    if picture.dtype == dtype and picture.strides[1:] == inner:
+def _interleaved(pixels: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any] | None:
+    """(C, h, w) as the (h, w, C) that it lies as in memory, if OpenCV can take it so."""
+    picture = pixels.transpose(1, 2, 0)
+    fits = len(pixels) <= _PLANES_A_CALL and pixels.dtype == dtype
+    return picture if fits and picture.strides[1:] == (len(pixels) * dtype.itemsize, dtype.itemsize) else None
+
+
+def _bands(pixels: NDArray[Any], dtype: np.dtype[Any]) -> list[NDArray[Any]]:
+    """(C, h, w) as single contiguous bands of the type."""
+    picture = pixels.transpose(1, 2, 0)
+    if picture.dtype == dtype and picture.strides[1:] == (len(pixels) * dtype.itemsize, dtype.itemsize):
+        return list(cv2.split(picture))
+    return [np.ascontiguousarray(band, dtype) for band in pixels]
+
+
+def _fours(planes: list[NDArray[Any]]) -> list[list[NDArray[Any]]]:
+    return [planes[first : first + _PLANES_A_CALL] for first in range(0, len(planes), _PLANES_A_CALL)]
+
+
+def _merged(planes: list[NDArray[Any]]) -> NDArray[Any]:
+    return planes[0] if len(planes) == 1 else np.asarray(cv2.merge(planes))
+
+
+def _resized(picture: NDArray[Any], size_hw: tuple[int, int]) -> NDArray[Any]:
+    if picture.shape[:2] == size_hw:
         return picture
-    return np.asarray(cv2.merge([np.ascontiguousarray(band, dtype) for band in bands]))
-
-
-def _warp_nearest(labels: NDArray[np.uint8], to_source: Matrix, view: View, border: int) -> NDArray[np.uint8]:
-    height, width = labels.shape
-    every = math.ceil(max(height, width) / _LONGEST_SIDE)
-    thinned = np.ascontiguousarray(labels[every // 2 :: every, every // 2 :: every] if every > 1 else labels)
-    scale = np.diag([1 / every, 1 / every, 1.0])
-    return np.asarray(view.of(thinned, scale @ to_source, cv2.INTER_NEAREST, border), np.uint8)
+    return np.asarray(cv2.resize(picture, size_hw[::-1], interpolation=cv2.INTER_AREA))
 
 
 @lru_cache(maxsize=4)
@@ -191,7 +281,7 @@ def _centres(size_hw: tuple[int, int]) -> NDArray[np.float32]:
 
 
 def _index_map(points: Matrix) -> Matrix:
-    """The 2 x 3 map of pixel indices (centres at whole numbers) that does what `points` does to points."""
+    """The 3 x 3 map of pixel indices (centres at whole numbers) that does what `points` does to points."""
     half: Matrix = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
     back: Matrix = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]])
-    return (back @ points @ half)[:2]
+    return back @ points @ half

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from .section import Section, Share
+from .section import Positive, Section, Share
 
 Above0 = Annotated[float, Field(gt=0)]
+Quality = Annotated[int, Field(ge=1, le=100)]
+
+
+def _rises(ends: tuple[float, float]) -> tuple[float, float]:
+    if ends[0] > ends[1]:
+        raise ValueError(f"(smallest, largest) is expected, not {ends}")
+    return ends
+
+
+Rising = Annotated[tuple[Above0, Above0], AfterValidator(_rises)]
+"""(smallest, largest), both above 0."""
+RisingShares = Annotated[tuple[Share, Share], AfterValidator(_rises)]
+"""(smallest, largest), both from 0 to 1."""
 
 
 class DeformationConfig(Section):
@@ -66,6 +79,109 @@ class BrighteningConfig(Section):
     """Added to them, in raw values."""
 
 
+class PerspectiveConfig(Section):
+    """The frame seen at a slant: each of its corners moves for itself."""
+
+    probability: Share = 0.5
+    """Probability that a sample is slanted."""
+    strength: Annotated[float, Field(gt=0, le=0.2)] = 0.1
+    """Largest shift of a corner, as a share of the size."""
+
+
+class GammaConfig(Section):
+    """Values between the limits of their band, as a share of them, to the power of gamma."""
+
+    probability: Share = 0.5
+    """Probability that gamma changes."""
+    range: Rising = (0.7, 1.5)
+    """Range of the exponent, drawn log-uniformly; below 1 is brighter."""
+
+
+class BlurConfig(Section):
+    """Gaussian blur of the image."""
+
+    probability: Share = 0.3
+    """Probability that a sample is blurred."""
+    sigma: Rising = (0.4, 1.5)
+    """Range of the Gaussian's width, in pixels of `data.size`."""
+
+
+class NoiseConfig(Section):
+    """Gaussian noise, drawn for each pixel and band apart."""
+
+    probability: Share = 0.3
+    """Probability that a sample gets noise."""
+    deviation: Rising = (0.02, 0.15)
+    """Range of the noise's standard deviation, in standard deviations of the band."""
+
+
+class JpegConfig(Section):
+    """What JPEG compression leaves, bands taken in threes or alone."""
+
+    probability: Share = 0.3
+    """Probability that a sample is compressed."""
+    quality: tuple[Quality, Quality] = (30, 90)
+    """Range of JPEG's quality."""
+
+    @model_validator(mode="after")
+    def _rising(self) -> JpegConfig:
+        if self.quality[0] > self.quality[1]:
+            raise ValueError(f"quality is (smallest, largest), not {self.quality}")
+        return self
+
+
+class BandDropoutConfig(Section):
+    """Whole bands replaced by their mean; one band is always left."""
+
+    probability: Share = 0.2
+    """Probability that a sample loses bands."""
+    most: Positive = 1
+    """Largest number of bands lost; from 1 on, each number is as likely."""
+
+
+class HazeConfig(Section):
+    """A bright veil that is thicker here than there."""
+
+    probability: Share = 0.2
+    """Probability that a sample is hazy."""
+    strength: RisingShares = (0.1, 0.5)
+    """Range of the veil's share where it is thickest."""
+
+
+class ShadowConfig(Section):
+    """A polygon with soft edges lies in the shade."""
+
+    probability: Share = 0.2
+    """Probability that a shadow falls on a sample."""
+    strength: RisingShares = (0.2, 0.6)
+    """Range of the light's share that is missing there."""
+
+
+class MixConfig(Section):
+    """Samples made of two; at most one of these happens to a sample."""
+
+    mixup: Share = 0.0
+    """Probability of MixUp (Zhang et al. 2018): both pictures at once, with soft labels."""
+    cutmix: Share = 0.0
+    """Probability of CutMix (Yun et al. 2019): a rectangle of the other sample."""
+    classmix: Share = 0.0
+    """Probability of ClassMix (Olsson et al. 2021): the pixels of half of the other sample's classes."""
+    copy_paste: Share = 0.0
+    """Probability of Copy-Paste (Ghiasi et al. 2021): objects of the other sample, in their places there."""
+    alpha: Above0 = 0.4
+    """MixUp's share of the other picture is drawn from Beta(alpha, alpha)."""
+
+    @model_validator(mode="after")
+    def _at_most_one(self) -> MixConfig:
+        total = self.mixup + self.cutmix + self.classmix + self.copy_paste
+        if total > 1 + 1e-9:
+            raise ValueError(
+                f"mixup, cutmix, classmix and copy_paste are probabilities of which at most one happens; "
+                f"together they are {total:g}, at most 1 is expected"
+            )
+        return self
+
+
 class AugmentConfig(Section):
     """Online augmentation of training samples: one geometric draw for image and mask, then colour."""
 
@@ -110,6 +226,27 @@ class AugmentConfig(Section):
     """Sharpening of the image; left out: none."""
     brightening: BrighteningConfig | None = None
     """Brightening of the raw values; left out: none."""
+    perspective: PerspectiveConfig | None = None
+    """A slanted view; left out: none."""
+    gamma: GammaConfig | None = None
+    """Change of gamma; left out: none."""
+    shadow: ShadowConfig | None = None
+    """A shadow; left out: none."""
+    haze: HazeConfig | None = None
+    """Haze; left out: none."""
+    blur: BlurConfig | None = None
+    """Gaussian blur; left out: none."""
+    noise: NoiseConfig | None = None
+    """Gaussian noise; left out: none."""
+    jpeg: JpegConfig | None = None
+    """JPEG artefacts; left out: none."""
+    band_dropout: BandDropoutConfig | None = None
+    """Loss of bands; left out: none."""
+    rare_crop: Share = 0.0
+    """With `data.sizing = "crop"`: probability that a crop is centred on a pixel of a class drawn by how rare
+    it is in the picture, instead of anywhere."""
+    mix: MixConfig | None = None
+    """Samples made of two; left out: none."""
 
     @model_validator(mode="after")
     def _ranges(self) -> AugmentConfig:
