@@ -1,11 +1,13 @@
 """`prepare` with offline distortion against the same operations written straightforwardly with SciPy.
 
-    python benchmarks/bench_prepare.py [--count 770] [--plain 24] [--workers N] [--out results/prepare.json]
+    python benchmarks/bench_prepare.py [--count 770] [--plain 48] [--workers N]
 
 Bijie-like pictures (their sizes, edges brought to 512) with three distortions each. The plain version is one
 process, picture by picture: read, enlarge, draw a noise field as large as the picture, two Gaussian
 derivatives of it (scipy.ndimage.gaussian_filter), one map for image and mask (map_coordinates, linear and
-nearest), write PNG. It is timed on `--plain` of the pictures, ours on all of them, in one run.
+nearest), write PNG. It is timed on `--plain` of the pictures, evenly chosen, one half before ours and one
+half after; ours on all of them. Sizes differ, so the ratio is that of seconds a megapixel of enlarged
+picture; the same for processor time, which leaves out how many cores there are.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +28,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from flexunet.prepare import prepare
 from flexunet.prepare.parallel import all_cores
-from machine import machine_facts
+from machine import machine_facts, save
 
 STRENGTHS = (0.01, 0.02, 0.03)
 SIGMA, MIN_SIDE = 40, 512
@@ -56,17 +59,15 @@ def enlarged(picture: np.ndarray, how: int) -> np.ndarray:
     return np.asarray(cv2.resize(picture, size, interpolation=how))
 
 
-def plain(source: Path, target: Path, count: int) -> float:
-    """Seconds for `count` pictures, one after the other."""
-    (target / "images").mkdir(parents=True)
-    (target / "masks").mkdir()
-    begun = time.perf_counter()
-    for path in sorted((source / "landslide/image").iterdir())[:count]:
+def plain(paths: Sequence[Path], target: Path) -> tuple[float, float, float]:
+    """Seconds, processor seconds and megapixels of enlarged picture, one picture after the other."""
+    for kind in ("images", "masks"):
+        (target / kind).mkdir(parents=True, exist_ok=True)
+    begun, cpu, pixels = time.perf_counter(), time.process_time(), 0
+    for path in paths:
         image = enlarged(cv2.imread(str(path)), cv2.INTER_LINEAR)
-        mask = enlarged(
-            cv2.imread(str(source / "landslide/mask" / path.name), cv2.IMREAD_UNCHANGED),
-            cv2.INTER_NEAREST_EXACT,
-        )
+        mask_path = path.parent.parent / "mask" / path.name
+        mask = enlarged(cv2.imread(str(mask_path), cv2.IMREAD_UNCHANGED), cv2.INTER_NEAREST_EXACT)
         cv2.imwrite(str(target / "images" / path.name), image)
         cv2.imwrite(str(target / "masks" / path.name), mask)
         for strength in STRENGTHS:
@@ -74,7 +75,8 @@ def plain(source: Path, target: Path, count: int) -> float:
             name = f"distorted_{strength}_rsigma0.5_sigma{SIGMA}_{path.name}"
             cv2.imwrite(str(target / "images" / name), warped)
             cv2.imwrite(str(target / "masks" / name), moved)
-    return time.perf_counter() - begun
+        pixels += mask.size
+    return time.perf_counter() - begun, time.process_time() - cpu, pixels / 1e6
 
 
 def plain_distortion(image: np.ndarray, mask: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray]:
@@ -93,43 +95,78 @@ def plain_distortion(image: np.ndarray, mask: np.ndarray, strength: float) -> tu
 
 def main() -> None:
     """Make pictures, time both, print and save the ratio."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--count", type=int, default=770)
-    parser.add_argument("--plain", type=int, default=24)
-    parser.add_argument("--workers", type=int, default=None)
-    parser.add_argument("--out", type=Path, default=None)
+    parser.add_argument("--plain", type=int, default=48)
+    parser.add_argument("--workers", type=int, default=all_cores())
+    parser.add_argument("--no-save", action="store_true", help="print only")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         make_pictures(folder / "raw", arguments.count)
-        slow = plain(folder / "raw", folder / "plain", arguments.plain) / arguments.plain
-        begun = time.perf_counter()
-        prepared = prepare(
-            folder / "raw",
-            folder / "ours",
-            shares=(1, 0, 0),
-            min_side=MIN_SIDE,
-            overlaps=False,
-            augment=(f"distortion:distortions={','.join(map(str, STRENGTHS))}",),
-            workers=arguments.workers,
-        )
-        fast = (time.perf_counter() - begun) / arguments.count
+        paths = sorted((folder / "raw/landslide/image").iterdir())
+        chosen = paths[:: max(1, len(paths) // arguments.plain)][: arguments.plain]
+        before = plain(chosen[::2], folder / "plain")
+        fast_s, fast_cpu_s, written = ours(folder, arguments.workers)
+        after = plain(chosen[1::2], folder / "plain")
+        slow_s, slow_cpu_s, slow_mpx = (one + other for one, other in zip(before, after, strict=True))
+        megapixels = sum(megapixels_of(path) for path in paths)
+        sizes = {
+            name: megabytes(folder / place) for name, place in (("plain", "plain"), ("prepare", "ours/train"))
+        }
     unit = 1 if sys.platform == "darwin" else 1024
+    slow, fast = slow_s / slow_mpx, fast_s / megapixels
     result: dict[str, Any] = {
         "pictures": arguments.count,
-        "written": prepared.counts["train"],
+        "written": written,
+        "megapixels": round(megapixels, 1),
         "distortions": STRENGTHS,
-        "plain_pictures": arguments.plain,
-        "plain_seconds_a_picture": round(slow, 4),
-        "prepare_seconds_a_picture": round(fast, 4),
+        "plain_pictures": len(chosen),
+        "plain_seconds_a_megapixel": round(slow, 4),
+        "prepare_seconds_a_megapixel": round(fast, 4),
+        "plain_cpu_seconds_a_megapixel": round(slow_cpu_s / slow_mpx, 4),
+        "prepare_cpu_seconds_a_megapixel": round(fast_cpu_s / megapixels, 4),
+        "prepare_seconds": round(fast_s, 1),
         "times_faster": round(slow / fast, 2),
-        "workers": arguments.workers or all_cores(),
+        "times_less_processor_time": round(slow_cpu_s / slow_mpx / fast_cpu_s * megapixels, 2),
+        "written_megabytes_a_megapixel": {
+            "plain": round(sizes["plain"] / slow_mpx, 2),
+            "prepare": round(sizes["prepare"] / megapixels, 2),
+        },
+        "workers": arguments.workers,
         "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20),
-        "machine": machine_facts(arguments.workers or all_cores()),
+        "machine": machine_facts(arguments.workers),
     }
     print(json.dumps(result, indent=1))
-    if arguments.out is not None:
-        arguments.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    if not arguments.no_save:
+        print(save("prepare", result))
+
+
+def ours(folder: Path, workers: int) -> tuple[float, float, dict[str, int]]:
+    """Seconds on the clock, seconds of processor time, files written."""
+    begun, cpu = time.perf_counter(), time.process_time()
+    prepared = prepare(
+        folder / "raw",
+        folder / "ours",
+        shares=(1, 0, 0),
+        min_side=MIN_SIDE,
+        overlaps=False,
+        augment=(f"distortion:distortions={','.join(map(str, STRENGTHS))}",),
+        workers=workers,
+    )
+    return time.perf_counter() - begun, time.process_time() - cpu, prepared.counts["train"]
+
+
+def megapixels_of(path: Path) -> float:
+    """Of the enlarged picture."""
+    return enlarged(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), cv2.INTER_NEAREST).size / 1e6
+
+
+def megabytes(folder: Path) -> float:
+    """Of all images and masks."""
+    return sum(path.stat().st_size for path in folder.rglob("*.png")) / 1e6
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from .split import SPLITS
 from .writing import Writer
 
 MANIFEST_FORMAT = "flexunet dataset"
-MANIFEST_VERSION = 2
+MANIFEST_VERSION = 3  # also of the way in which files are written: another one gives other bytes
 
 
 @dataclass(frozen=True)
@@ -208,6 +208,7 @@ def _fingerprint(source: Source, plan: Plan, options: Options) -> str:
         (path.as_posix(), path.stat().st_size, path.stat().st_mtime_ns) for path in files if path.exists()
     ]
     state = [
+        MANIFEST_VERSION,
         options.recorded(),
         _versions(),
         [source.layout, source.root.as_posix()],

@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from ..augment.displacement import Displacement, deformation, distortion, lens
-from ..augment.geometry import Matrix, Placement
-from ..augment.warp import Sample, View, warp
-from ..classes import IGNORE_INDEX
 from ..config.augmentation import LensConfig
 from ..errors import DataError, Problem
-from .items import Labels
+from . import operations
+from .operations import Operation
 from .pixels import Piece
 
 _FIRST_CENTRE = 1001  # the number that the reference gives its first lens in file names
-_MOST_BLENDED = 8
 
 Number = int | float
 Parameters = dict[str, tuple[Any, ...]]
-Operation = Callable[[Piece, np.random.Generator], Piece]
 
 DEFAULTS: dict[str, Parameters] = {
     "hflip": {},
@@ -155,21 +148,24 @@ def _variants(name: str, given: Parameters, problems: list[Problem]) -> Iterator
     if problems:
         return
     if name in ("hflip", "vflip"):
-        yield Variant(f"{name}ped_", name, {}, _flip(across=name == "hflip"))
+        yield Variant(f"{name}ped_", name, {}, operations.flip(across=name == "hflip"))
     elif name == "rotation":
         for angle in given["angles"]:
-            yield Variant(f"rotated_{angle}_", name, {"angle": angle}, _rotation(float(angle)))
+            yield Variant(f"rotated_{angle}_", name, {"angle": angle}, operations.rotation(float(angle)))
     elif name == "shrinks":
         for ratio in given["shrinks"]:
-            yield Variant(f"shrinked_{ratio}_", name, {"shrink": ratio}, _shrink(float(ratio)))
+            yield Variant(f"shrinked_{ratio}_", name, {"shrink": ratio}, operations.shrink(float(ratio)))
     elif name == "shears":
         for shear in given["shears"]:
-            yield Variant(f"sheared_{shear}_", name, {"shear": shear}, _shear(float(shear)))
+            yield Variant(f"sheared_{shear}_", name, {"shear": shear}, operations.shear(float(shear)))
     elif name == "deformation":
         for sigma in given["sigmoids"]:
             prefix = f"deformed_alpha_{one['alpah']}_sigmoid_{sigma}_"
             yield Variant(
-                prefix, name, {"alpah": one["alpah"], "sigmoid": sigma}, _deform(one["alpah"], sigma)
+                prefix,
+                name,
+                {"alpah": one["alpah"], "sigmoid": sigma},
+                operations.deform(one["alpah"], sigma),
             )
     elif name == "distortion":
         sigma, unused = one["gaussian_filter_rsigma"], one["gaussian_filter_sigma"]
@@ -180,171 +176,20 @@ def _variants(name: str, given: Parameters, problems: list[Problem]) -> Iterator
                 "gaussian_filter_rsigma": sigma,
                 "gaussian_filter_sigma": unused,
             }
-            yield Variant(prefix, name, values, _distort(strength, sigma))
+            yield Variant(prefix, name, values, operations.distort(strength, sigma))
     elif name in ("barrdistortion", "pincdistortion"):
         for number in range(len(given["centers"])):
             centres = given["centers"][: number + 1]
             prefix = f"{name[:4]}distorted_{_FIRST_CENTRE + number}_{one['radius']}_{one['amount']}_"
             values = {"radius": one["radius"], "amount": one["amount"], "centers": [list(c) for c in centres]}
             config = LensConfig(radius=one["radius"], amount=one["amount"], centres=centres)
-            yield Variant(prefix, name, values, _lenses(config))
+            yield Variant(prefix, name, values, operations.lenses(config))
     elif name == "sharpening":
-        yield Variant(f"sharpened_{one['k']}_", name, one, _sharpen(float(one["k"])))
+        yield Variant(f"sharpened_{one['k']}_", name, one, operations.sharpen(float(one["k"])))
     else:
         yield Variant(
             f"brightened_{one['alpha']}_{one['beta']}_",
             name,
             one,
-            _brighten(float(one["alpha"]), float(one["beta"])),
+            operations.brighten(float(one["alpha"]), float(one["beta"])),
         )
-
-
-def _flip(*, across: bool) -> Operation:
-    def run(piece: Piece, rng: np.random.Generator) -> Piece:
-        cut = np.s_[..., ::-1] if across else np.s_[..., ::-1, :]
-        turned = np.diag([-1.0, 1.0]) if across else np.diag([1.0, -1.0])
-        return _laid_out(piece, lambda array: array[cut], turned)
-
-    return run
-
-
-def _rotation(angle: float) -> Operation:
-    """Counter-clockwise; quarter turns exactly (width and height change places), others within the frame."""
-
-    def run(piece: Piece, rng: np.random.Generator) -> Piece:
-        turn = _turn(angle)
-        if angle % 90 == 0:
-            return _laid_out(piece, lambda array: np.rot90(array, int(angle // 90) % 4, axes=(-2, -1)), turn)
-        return _warped(piece, _about_centre(piece.size_hw, turn), None)
-
-    return run
-
-
-def _turn(angle: float) -> Matrix:
-    """Where a point (x, y) of the turned picture was, rows counting downwards."""
-    cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
-    return np.array([[cos, -sin], [sin, cos]])
-
-
-def _shrink(ratio: float) -> Operation:
-    return lambda piece, rng: _warped(piece, _about_centre(piece.size_hw, np.eye(2) / ratio), None)
-
-
-def _shear(shear: float) -> Operation:
-    back = np.array([[1.0, 0.0], [-shear, 1.0]])
-    return lambda piece, rng: _warped(piece, _about_centre(piece.size_hw, back), None)
-
-
-def _deform(alpha: float, sigma: float) -> Operation:
-    return lambda piece, rng: _warped(piece, np.eye(3), deformation(piece.size_hw, alpha, sigma, rng))
-
-
-def _distort(strength: float, sigma: float) -> Operation:
-    return lambda piece, rng: _warped(piece, np.eye(3), distortion(piece.size_hw, strength, sigma, rng))
-
-
-def _lenses(config: LensConfig) -> Operation:
-    return lambda piece, rng: _warped(piece, np.eye(3), lens(piece.size_hw, config))
-
-
-def _about_centre(size_hw: tuple[int, int], linear: Matrix) -> Matrix:
-    """The 3 x 3 map with the linear part given that keeps the centre of the frame."""
-    centre = np.array([size_hw[1] / 2, size_hw[0] / 2])
-    matrix = np.eye(3)
-    matrix[:2, :2] = linear
-    matrix[:2, 2] = centre - linear @ centre
-    return matrix
-
-
-def _laid_out(piece: Piece, move: Callable[[NDArray[Any]], NDArray[Any]], linear: Matrix) -> Piece:
-    """Every array through a rearrangement of pixels."""
-    assert piece.labels is not None
-    pixels, valid, labels = (np.ascontiguousarray(move(a)) for a in (piece.pixels, piece.valid, piece.labels))
-    return _aspect_turned(replace(piece, pixels=pixels, valid=valid, labels=labels), linear)
-
-
-def _warped(piece: Piece, matrix: Matrix, displacement: Displacement | None) -> Piece:
-    """Every array through one map: bilinear, missing by the nearest pixel; beyond, the mirror image."""
-    assert piece.labels is not None
-    valid = None if piece.valid.all() else piece.valid
-    view = View(piece.size_hw, matrix, displacement)
-    fill = np.zeros(len(piece.pixels))
-    shown = warp(
-        Sample(piece.pixels, piece.labels, valid), Placement(np.eye(3), 0, 0, 0, 0), view, fill, reflect=True
-    )
-    known = np.ones(piece.size_hw, np.bool_) if shown.valid is None else shown.valid
-    labels = _warped_labels(piece.labels, view)
-    if labels is None:
-        labels = shown.labels
-    labels[~known] = IGNORE_INDEX
-    moved = replace(piece, pixels=shown.pixels, valid=known, labels=labels)
-    return _aspect_turned(moved, matrix[:2, :2])
-
-
-def _warped_labels(labels: Labels, view: View) -> Labels | None:
-    """Labels by the largest bilinear weight, None where there are too many; the nearest pixel alone would
-    move an outline by up to half a pixel, all along a slow distortion in the same direction."""
-    values = np.unique(labels)
-    if len(values) > _MOST_BLENDED:
-        return None
-    if len(values) == 1:
-        return labels.copy()
-    weights = [
-        view.of(
-            (labels == value).view(np.uint8) * np.uint8(255),
-            view.frame_to_frame,
-            cv2.INTER_LINEAR,
-            cv2.BORDER_REFLECT,
-        )
-        for value in (values if len(values) > 2 else values[1:])
-    ]
-    if len(values) == 2:
-        return np.asarray(values[(weights[0] > 127).view(np.uint8)])
-    return np.asarray(values[np.argmax(weights, axis=0)])
-
-
-def _aspect_turned(piece: Piece, linear: Matrix) -> Piece:
-    """Aspect bands hold a direction: it turns with the picture. linear: from the new frame to the old one."""
-    names = list(piece.names)
-    if "aspect_sin" not in names or np.allclose(linear, np.eye(2)):
-        return piece
-    sine, cosine = names.index("aspect_sin"), names.index("aspect_cos")
-    pixels = piece.pixels.copy()
-    old = np.stack([pixels[sine], -pixels[cosine]])  # x to the right, y downwards
-    new = np.tensordot(np.linalg.inv(linear), old, 1)
-    length = np.hypot(*new)
-    scale = np.divide(np.hypot(*old), length, out=np.zeros_like(length), where=length > 0)
-    pixels[sine], pixels[cosine] = new[0] * scale, -new[1] * scale
-    return replace(piece, pixels=pixels)
-
-
-def _sharpen(k: float) -> Operation:
-    """The 3 x 3 kernel with 1 + 8k in the middle and -k around it, on the image's own bands."""
-
-    def run(piece: Piece, rng: np.random.Generator) -> Piece:
-        kernel = np.full((3, 3), -k, np.float32)
-        kernel[1, 1] = 1 + 8 * k
-        pixels = piece.pixels.copy()
-        whole = cv2.erode(piece.valid.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=1) > 0
-        for band in range(piece.image_bands):
-            sharp = cv2.filter2D(piece.pixels[band], -1, kernel, borderType=cv2.BORDER_REFLECT)
-            pixels[band] = np.where(whole, sharp, piece.pixels[band])
-        return replace(piece, pixels=pixels)
-
-    return run
-
-
-def _brighten(alpha: float, beta: float) -> Operation:
-    """|alpha x + beta| within the range of the data type, on the image's own bands."""
-
-    def run(piece: Piece, rng: np.random.Generator) -> Piece:
-        own = piece.pixels[: piece.image_bands]
-        bright = np.abs(own.astype(np.float32) * np.float32(alpha) + np.float32(beta))
-        if own.dtype.kind in "iu":
-            limits = np.iinfo(own.dtype)
-            bright = np.clip(np.rint(bright), limits.min, limits.max)
-        pixels = piece.pixels.copy()
-        pixels[: piece.image_bands] = np.where(piece.valid, bright.astype(own.dtype), own)
-        return replace(piece, pixels=pixels)
-
-    return run

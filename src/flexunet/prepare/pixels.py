@@ -31,6 +31,14 @@ Pixels = NDArray[Any]
 Valid = NDArray[np.bool_]
 IGNORE_COLOUR: Colour = (128, 128, 128)
 _BANDS_A_CALL = 4
+_PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY)
+# Enlarged and moved pictures are smooth: searching for repeats finds nothing in them. A quarter faster and a
+# tenth smaller than OpenCV's own choice.
+_PNG_OF_PICTURES = (
+    *_PNG, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_AVG
+)  # fmt: skip
+# Masks are runs of one value.
+_PNG_OF_MASKS = (*_PNG, cv2.IMWRITE_PNG_STRATEGY_RLE, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE)
 
 
 @dataclass(frozen=True)
@@ -331,11 +339,11 @@ def copied_mask_bytes(path: Path, size_hw: tuple[int, int]) -> bytes:
         stack = np.ascontiguousarray(bands[::-1].transpose(1, 2, 0))
     if stack.dtype not in (np.uint8, np.uint16) or (stack.ndim == 3 and stack.shape[2] not in (1, 3, 4)):
         raise RasterError(f"{path}: a mask of {stack.dtype} cannot be kept as a PNG; choose --masks index.")
-    return _encoded(cv2.resize(stack, size_hw[::-1], interpolation=cv2.INTER_NEAREST_EXACT))
+    return _encoded(cv2.resize(stack, size_hw[::-1], interpolation=cv2.INTER_NEAREST_EXACT), _PNG_OF_MASKS)
 
 
-def _encoded(picture: Pixels) -> bytes:
-    fine, encoded = cv2.imencode(".png", picture)
+def _encoded(picture: Pixels, how: Sequence[int] = _PNG_OF_PICTURES) -> bytes:
+    fine, encoded = cv2.imencode(".png", picture, how)
     assert fine, "PNG holds every picture of 8 and 16 bits"
     return encoded.tobytes()
 
@@ -353,8 +361,8 @@ def write_mask(path: Path, labels: Labels, grid: Grid, colours: Sequence[Colour]
 
 def _mask_bytes(labels: Labels, table: Sequence[Colour], indices: bool) -> bytes:
     if not indices:
-        return _encoded(np.ascontiguousarray(np.asarray(table, np.uint8)[labels][..., ::-1]))
-    return _encoded(labels)
+        return _encoded(np.ascontiguousarray(np.asarray(table, np.uint8)[labels][..., ::-1]), _PNG_OF_MASKS)
+    return _encoded(labels, _PNG_OF_MASKS)
 
 
 def picture_for_matching(item: Item) -> Pixels:
