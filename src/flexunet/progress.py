@@ -48,7 +48,7 @@ class Progress:
             self._stage, self._first, self._begun = stage, done, time.monotonic()
         elapsed = time.monotonic() - self._begun
         speed = (done - self._first) / elapsed if elapsed > 0 else 0.0
-        shown_rate = f"{speed if rate is None else rate:.1f}{' ' + unit if unit else ''}/s"
+        shown_rate = _per_time(speed if rate is None else rate, unit)
         if self._terminal:
             self._draw(stage, done, total, shown_rate if speed > 0 else "", note)
         elif time.monotonic() - self._last_line >= LINE_EVERY_SECONDS:
@@ -97,6 +97,12 @@ class Progress:
         task = bar.add_task(stage, total=total, completed=done, rate="", note="")
         bar.start()
         return bar, task
+
+
+def _per_time(rate: float, unit: str) -> str:
+    """`12.5 images/s`; what takes longer, by the minute."""
+    number, time_unit = (rate, "s") if rate >= 0.5 or rate <= 0 else (60 * rate, "min")
+    return f"{number:.1f}{' ' + unit if unit else ''}/{time_unit}"
 
 
 @contextmanager

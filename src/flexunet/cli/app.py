@@ -104,6 +104,7 @@ def _register() -> None:
         report,
         stats,
         train,
+        tune,
     )
 
     check.register(app)
@@ -120,6 +121,7 @@ def _register() -> None:
     report.register(app)
     stats.register(app)
     train.register(app)
+    tune.register(app)
 
 
 _register()

@@ -154,6 +154,20 @@ def claim_folder(folder: RunFolder, config_copy: str | None, pictures: Sequence[
     write_text(folder.manifest, json.dumps(content, indent=1))
 
 
+def clear_run(place: Path) -> None:
+    """Remove everything that a run in the native layout lists as its own; other files stay."""
+    claim_folder(RunFolder.of(OutputConfig(dir=place)), None, [], fresh=True)
+
+
+def lighten_run(place: Path, *, keep_model: bool) -> None:
+    """Remove what only a run that goes on needs: states, last weights, curves; and the model unless kept."""
+    folder = RunFolder.of(OutputConfig(dir=place))
+    for path in (*_state_files(folder), folder.last, folder.curves):
+        path.unlink(missing_ok=True)
+    if not keep_model:
+        folder.model.unlink(missing_ok=True)
+
+
 def _written(folder: RunFolder) -> set[Path] | None:
     """The fixed files that the run in this folder lists; None where no run has been."""
     try:

@@ -22,7 +22,7 @@ from ..evaluation.summary import intervals
 from ..files import write_text
 from ..modelfile import save_ensemble
 from ..progress import Progress
-from .folder import RunFolder, claim_folder
+from .folder import RunFolder, clear_run
 from .folds import plan_folds, write_folds
 from .held_out import HeldOut, foreground_scores
 from .resume import refuse_changes
@@ -255,8 +255,7 @@ def _remove_earlier(out: Path, names: Sequence[str]) -> None:
     for name in names:
         (out / name / FINISHED).unlink(missing_ok=True)
         if (out / name / "state").is_dir():
-            folder = RunFolder.of(Config().output.model_copy(update={"dir": out / name, "layout": "native"}))
-            claim_folder(folder, None, [], fresh=True)
+            clear_run(out / name)
     for place in ("out_of_fold", "validation"):
         for table in (out / FOLDS, out / f"{place}.csv"):
             if table.is_file():
