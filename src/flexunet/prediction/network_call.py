@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ..nets import probabilities
+from ..nets import FeatureTap, has_features, probabilities
 from ..nets.resunet import ConvNorm
 from .compute import Compute
 
@@ -29,6 +31,9 @@ class NetworkCall:
         """
         self.compute = compute
         self._network = _ready(network, compute, own)
+        self.has_features = has_features(self._network)
+        self._tap: FeatureTap | None = None
+        self._heard: list[Tensor] = []
 
     def __call__(self, images: Tensor) -> Tensor:
         """Probabilities that sum to 1 over K."""
@@ -36,6 +41,17 @@ class NetworkCall:
             if self.compute.device.type != "cpu" or len(images) == 1:
                 return self._run(images)
             return torch.cat([self._run(image) for image in torch.split(images, 1)])
+
+    @contextmanager
+    def listening(self) -> Iterator[list[Tensor]]:
+        """Gathers the features float32 (B, D) of all images that pass, in their order; see `FeatureTap`.
+
+        One listener at a time, in one thread.
+        """
+        self._heard = []
+        with FeatureTap(self._network) as self._tap:
+            yield self._heard
+        self._tap = None
 
     def fingerprint(self) -> str:
         """A hash of the weights as they are used here, and of the arithmetic they are used in."""
@@ -50,7 +66,10 @@ class NetworkCall:
         images = images.to(self.compute.device, self.compute.dtype).contiguous(
             memory_format=torch.channels_last
         )
-        return probabilities(self._network(images).float()).cpu().contiguous()
+        found = probabilities(self._network(images).float()).cpu().contiguous()
+        if self._tap is not None:
+            self._heard.append(self._tap.take(images).cpu())
+        return found
 
 
 def _ready(network: nn.Module, compute: Compute, own: bool) -> nn.Module:

@@ -17,17 +17,21 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..bands import Bands
+from ..classes import Classes
 from ..config.schema import PredictConfig
+from ..errors import ConfigError
 from ..modelfile import ModelRecord, check_agreement, load_model, shared_inputs
 from ..raster import Picture
+from .applicability import Familiar, with_distance
 from .blending import blend
-from .calibrate import calibrate, decide
 from .compute import Precision, choose_compute
+from .decision import Decision
 from .ensemble import channels_of, mean_of_models
 from .framing import Framing, Tiling, frame
 from .network_call import NetworkCall
 from .pictures import picture_from_array, picture_from_file
 from .tta import ProbabilitiesOf, mean_of_eight
+from .unsure import Unsure, with_unsure
 
 
 @dataclass(frozen=True)
@@ -36,9 +40,15 @@ class Prediction:
 
     picture: Picture
     labels: NDArray[np.uint8]
-    """Classes uint8 (H, W); pixels without data are background."""
+    """Classes uint8 (H, W); pixels without data are background. The last of `Predictor.classes` is `unsure`
+    where that was asked for."""
     probabilities: NDArray[np.float32] | None
     """float32 (K, H, W), 0 to 1, calibrated where the model file has a calibration; if asked for."""
+    distance: float | None = None
+    """From the pictures of training, 1 = as far as the farthest twentieth of the held-out ones; the mean over
+    the pixels with data. None: the model file does not know."""
+    applicability: float | None = None
+    """0 to 1, the share of held-out pictures of the training region that are at least as far."""
 
 
 class Predictor:
@@ -80,6 +90,10 @@ class Predictor:
         self.record = record
         self.settings = settings if settings is not None else record.predict
         self.calibration = record.calibration
+        self.familiar = Familiar.of(record.applicability) if record.applicability is not None else None
+        """What tells how far a picture lies from those of training; None: the model file does not know."""
+        self.unsure: Unsure | None = None
+        """Below which values a class is left open."""
         self.compute = choose_compute(device, precision, record.training.get("precision"))
         self._members: tuple[NetworkCall, ...] = (NetworkCall(network, self.compute, own=own),)
         self._once: ProbabilitiesOf = self._members[0]
@@ -113,8 +127,8 @@ class Predictor:
     def ensemble(cls, members: Sequence[Predictor], names: Sequence[str] | None = None) -> Predictor:
         """The predictor that gives the mean of the probabilities of `members`.
 
-        Tiles and settings are those of the first one; none of their calibrations is applied, for none was
-        fitted on the mean.
+        Tiles, settings and the measure of applicability are those of the first one; none of their
+        calibrations is applied, for none was fitted on the mean.
 
         Raises:
             ConfigError: they know other classes or take other bands than the first one.
@@ -143,10 +157,26 @@ class Predictor:
             digest.update(call.fingerprint().encode())
         return digest.hexdigest()
 
-    def probabilities_of(self, tta: bool | None = None) -> ProbabilitiesOf:
-        """What maps the normalised input of tiles to probabilities, with flips and turns where set."""
+    def probabilities_of(self, tta: bool | None = None, *, distance: bool = False) -> ProbabilitiesOf:
+        """What maps the normalised input of tiles to probabilities, with flips and turns where set.
+
+        With `distance`, and a model file that knows it, the distance from training is one more plane.
+        """
         eightfold = self.settings.tta if tta is None else tta
-        return mean_of_eight(self._once) if eightfold else self._once
+        found = mean_of_eight(self._once) if eightfold else self._once
+        if not distance or self.familiar is None:
+            return found
+        return with_distance(found, self._members[0], self.familiar)
+
+    @property
+    def classes(self) -> Classes:
+        """What labels mean: the model's classes, and `unsure` as the last one where that is asked for."""
+        return self.record.classes if self.unsure is None else with_unsure(self.record.classes)
+
+    @property
+    def decision(self) -> Decision:
+        """How labels come of what the network says."""
+        return Decision(self.record.classes, self.calibration, self.familiar, self.unsure)
 
     @property
     def network_probabilities(self) -> ProbabilitiesOf:
@@ -179,6 +209,70 @@ class Predictor:
         kept = self._one(image, tiling, tta, keep=True).probabilities
         assert kept is not None
         return kept
+
+    def applicability(
+        self, image: Path | str | NDArray[Any] | Picture, *, tiling: Tiling | None = None
+    ) -> float:
+        """How much a picture is like those of training, 0 to 1.
+
+        The share of held-out pictures of the training region that lie at least as far from the pictures of
+        training, in the encoder's features: 0.02 means that 2 of 100 do. 0: none does. A picture of several
+        tiles has the mean of their distances.
+
+        Raises:
+            ConfigError: the model file does not know; `flexunet evaluate RUN --calibrate` lets it.
+            The rest: as `__call__`.
+        """
+        self.require_familiar()
+        found = self._one(image, tiling, False, keep=False).applicability
+        assert found is not None
+        return found
+
+    def require_familiar(self) -> Familiar:
+        """What tells how far a picture lies from those of training.
+
+        Raises:
+            ConfigError: the model file does not know it.
+        """
+        if self.familiar is None:
+            raise ConfigError(
+                "the model file does not say how far pictures lie from those of training. Where the training "
+                "data are at hand, flexunet evaluate RUN --calibrate adds it."
+            )
+        return self.familiar
+
+    def features(
+        self, pictures: Iterable[Picture], *, tiling: Tiling | None = None, most: int | None = None
+    ) -> Iterator[NDArray[np.float32]]:
+        """Of each picture, features float32 (N, D) of the windows it is predicted by; see `FeatureTap`.
+
+        `most`: windows of a picture at most, drawn evenly.
+        """
+        for picture in pictures:
+            framing = self.framing(picture.valid.shape, tiling)
+            with self._members[0].listening() as heard:
+                windows = list(framing.grid)
+                for window in windows[:: -(-len(windows) // (most or len(windows)))]:
+                    pixels = picture.pixels[:, window.rows, window.cols]
+                    seen = framing.enter(pixels, picture.valid[window.rows, window.cols])
+                    self._once(torch.from_numpy(seen)[None])
+            yield torch.cat(heard).numpy()
+
+    @property
+    def has_features(self) -> bool:
+        """Whether the network has a way down that features can be taken from."""
+        return self._members[0].has_features
+
+    def with_unsure(self, unsure: Unsure) -> Predictor:
+        """The same predictor that leaves pixels open, as one more class; see `classes`.
+
+        Raises:
+            ConfigError: the model knows a class of that name.
+        """
+        other = copy(self)
+        other.unsure = unsure
+        with_unsure(self.record.classes)
+        return other
 
     def with_settings(self, **changed: Any) -> Predictor:
         """The same predictor with other fields of `PredictConfig`, such as `tta=True` or `tile=512`."""
@@ -231,7 +325,8 @@ class Predictor:
                         picture.pixels[:, window.rows, window.cols], picture.valid[window.rows, window.cols]
                     )
 
-        outputs = in_batches(self.probabilities_of(tta), inputs(), self.settings.batch_size)
+        call = self.probabilities_of(tta, distance=True)
+        outputs = in_batches(call, inputs(), self.settings.batch_size)
         for first in outputs:
             picture, framing = waiting.popleft()
             yield self._assemble(picture, framing, chain([first], outputs), keep_probabilities, progress)
@@ -253,17 +348,30 @@ class Predictor:
         shape = picture.valid.shape
         labels = np.empty(shape, np.uint8)
         kept: NDArray[np.float32] | None = None
-        for row, strip in blend(framing.grid, tiles()):
-            labels[row : row + strip.shape[1]] = decide(strip, self.calibration, self.record.classes)
-            strip = calibrate(strip, self.calibration) if keep else strip
-            if keep and strip.shape[1:] == shape:
+        decision, classes = self.decision, len(self.record.classes)
+        distance, pixels = 0.0, 0
+        for row, planes in blend(framing.grid, tiles()):
+            rows = slice(row, row + planes.shape[1])
+            decided = decision.of(planes, probabilities=keep)
+            labels[rows] = decided.labels
+            if self.familiar is not None:
+                seen = planes[classes][picture.valid[rows]] if picture.valid.any() else planes[classes]
+                distance, pixels = distance + float(seen.sum(dtype=np.float64)), pixels + seen.size
+            if not keep:
+                continue
+            assert decided.probabilities is not None
+            strip = decided.probabilities
+            if strip.shape[1:] == shape:
                 kept = strip
-            elif keep:
+            else:
                 kept = np.empty((len(strip), *shape), np.float32) if kept is None else kept
                 kept[:, row : row + strip.shape[1]] = strip
         if not picture.valid.all():
             labels[~picture.valid] = self.record.classes.background or 0
-        return Prediction(picture, labels, kept)
+        if self.familiar is None:
+            return Prediction(picture, labels, kept)
+        mean = distance / pixels
+        return Prediction(picture, labels, kept, mean, float(self.familiar.value(mean)))
 
     def _one(
         self, image: Path | str | NDArray[Any] | Picture, tiling: Tiling | None, tta: bool | None, keep: bool

@@ -1,80 +1,134 @@
-"""Parts of a raster joined to one Cloud-Optimised GeoTIFF."""
+"""Parts of a raster, files of their own, joined to one Cloud-Optimised GeoTIFF."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from xml.etree.ElementTree import Element, SubElement, tostring
 
+import numpy as np
 import rasterio
-import rasterio.shutil
 import rasterio.windows
+from numpy.typing import NDArray
 
-from ..files import write_bytes
+from ..files import remove_leftovers, write_bytes
 from .grid import Grid
+from .layer import BLOCK, Layer, class_layer, share_layer
+from .pyramid import CHUNK, Pyramid
 from .window import Window
-from .writers import Colours, creating
+from .writers import creating, naming_faults
 
-BLOCK = 512
-"""Edge of the blocks of a COG."""
+__all__ = ["BLOCK", "CogOfParts", "Layer", "class_layer", "create_part", "share_layer", "write_cog"]
 
-_TYPES = {"uint8": "Byte", "float32": "Float32"}
+_PART_ROWS = 32
+"""Rows of the blocks of a part."""
 
 
-@dataclass(frozen=True)
-class Layer:
-    """What a raster of results holds beside its pixels."""
+class CogOfParts:
+    """Parts that become readable one after another, in any order, and the COG at `path` that holds them.
 
-    bands: int
-    dtype: Literal["uint8", "float32"]
-    nodata: float
-    descriptions: tuple[str, ...]
-    scale: float | None = None
-    """Value = stored number times this; None: the number itself."""
-    half: bool = False
-    """Floats are stored in 16 bits."""
-    colours: Colours | None = None
-    """Colour table of a band of classes; its overviews are the most frequent class."""
-    class_names: tuple[str, ...] | None = None
+    What can be done from the top is done at each `take`, so that little is left for `finish`: it can run
+    beside what makes the parts. The file does not depend on the order. A context manager; leaving it removes
+    what lies beside the parts. Memory: see `Pyramid`.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        layer: Layer,
+        parts: Sequence[tuple[Path, Window]],
+        shape: tuple[int, int],
+        grid: Grid,
+    ) -> None:
+        """The COG of a raster of `shape` (height, width) from `parts`, files that hold its windows.
+
+        It has overviews, the grid (transform or ground control points, and CRS) and what `layer` says;
+        pixels that no part covers are nodata.
+
+        Raises:
+            RasterError: no file can be written beside the parts.
+        """
+        self.path, self._layer, self._parts, self._height = path, layer, list(parts), shape[0]
+        self._missing = dict.fromkeys(range(len(parts)))
+        self._mosaic = _Mosaic(layer, parts)
+        with naming_faults(path, parts[0][0].parent):
+            self._pyramid = Pyramid(parts[0][0].parent, path.stem, layer, shape, grid)
+
+    def take(self, index: int) -> None:
+        """Part `index` can be read now; taking it twice does nothing.
+
+        Raises:
+            RasterError: it cannot be read, or the disk is full.
+        """
+        self._missing.pop(index, None)
+        rows = min((self._parts[other][1].row for other in self._missing), default=self._height)
+        with naming_faults(self.path, self._parts[index][0].parent):
+            self._pyramid.advance(rows, self._mosaic.read)
+
+    def finish(self, before: Callable[[], None] = lambda: None) -> None:
+        """Write the COG, when all parts have been taken; `before` is called right before it appears.
+
+        Raises:
+            RasterError: it cannot be written in full.
+        """
+        remove_leftovers(self.path)
+        with creating(self.path) as beside:
+            self._pyramid.join(beside)
+            _check_whole(beside)
+            if self._layer.class_names is not None:
+                _name_classes(self.path, self._layer.class_names)
+            before()
+
+    def __enter__(self) -> CogOfParts:
+        return self
+
+    def __exit__(self, *fault: Any) -> None:
+        self._pyramid.__exit__(*fault)
 
 
 def write_cog(
-    path: Path,
-    layer: Layer,
-    parts: Sequence[tuple[Path, Window]],
-    shape: tuple[int, int],
-    grid: Grid,
-    threads: int = 1,
+    path: Path, layer: Layer, parts: Sequence[tuple[Path, Window]], shape: tuple[int, int], grid: Grid
 ) -> None:
-    """Join `parts`, files that hold the windows of a raster of `shape` (height, width), to one COG.
-
-    It has overviews, the grid (transform or ground control points, and CRS) and what `layer` says; pixels
-    that no part covers are nodata. Memory: GDAL's block cache. Time: reading, compressing and writing once.
+    """Join `parts` in one go; see `CogOfParts`.
 
     Raises:
         RasterError: a part cannot be read, or the file not written in full.
     """
-    mosaic = parts[0][0].with_name(f"{path.stem}.vrt")
-    mosaic.write_bytes(_vrt(layer, parts, shape, grid))
-    options: dict[str, Any] = {
-        "BLOCKSIZE": BLOCK,
-        "COMPRESS": "DEFLATE",
-        "PREDICTOR": "YES" if layer.colours is None else "NO",
-        "BIGTIFF": "IF_SAFER",
-        "NUM_THREADS": threads,
-        "OVERVIEW_RESAMPLING": "MODE" if layer.colours is not None else "AVERAGE",
-    }
-    if layer.half:
-        options["NBITS"] = 16
-    with creating(path) as beside:
-        rasterio.shutil.copy(mosaic, beside, driver="COG", **options)
-        _check_whole(beside, shape)
-        if layer.class_names is not None:
-            _name_classes(path, layer.class_names)
-    mosaic.unlink()
+    with CogOfParts(path, layer, parts, shape, grid) as cog:
+        for index in range(len(parts)):
+            cog.take(index)
+        cog.finish()
+
+
+class _Mosaic:
+    """Windows of a raster read from its parts."""
+
+    def __init__(self, layer: Layer, parts: Sequence[tuple[Path, Window]]) -> None:
+        self._layer = layer
+        self._parts = sorted(parts, key=lambda part: part[1].row)
+        self._tops = [window.row for _, window in self._parts]
+        self._tallest = max(window.height for _, window in self._parts)
+
+    def read(self, window: Window) -> NDArray[Any]:
+        """Pixels (C, h, w); nodata where no part is."""
+        layer = self._layer
+        pixels = np.full((layer.bands, *window.shape), layer.nodata, layer.dtype)
+        first = bisect_right(self._tops, window.row - self._tallest)
+        last = bisect_right(self._tops, window.row + window.height - 1)
+        for path, part in self._parts[first:last]:
+            top, left = max(window.row, part.row), max(window.col, part.col)
+            bottom = min(window.row + window.height, part.row + part.height)
+            right = min(window.col + window.width, part.col + part.width)
+            if top >= bottom or left >= right:
+                continue
+            there = rasterio.windows.Window(left - part.col, top - part.row, right - left, bottom - top)
+            with rasterio.open(path) as source:
+                found = source.read(window=there)
+            pixels[:, top - window.row : bottom - window.row, left - window.col : right - window.col] = found
+        return pixels
 
 
 @contextmanager
@@ -85,7 +139,10 @@ def create_part(path: Path, layer: Layer, shape: tuple[int, int]) -> Iterator[An
         RasterError: the file cannot be written in full.
     """
     height, width = shape
-    options: dict[str, Any] = {"compress": "deflate", "zlevel": 1, "BIGTIFF": "IF_SAFER", "SPARSE_OK": True}
+    options: dict[str, Any] = {
+        "compress": "deflate", "zlevel": 1, "BIGTIFF": "IF_SAFER", "SPARSE_OK": True, "tiled": True,
+        "blockxsize": min(CHUNK, -(-width // 16) * 16), "blockysize": _PART_ROWS,
+    }  # fmt: skip
     if layer.bands > 1 or layer.dtype != "uint8":
         options |= {"photometric": "minisblack", "alpha": "no", "interleave": "band"}
     if layer.half:
@@ -93,7 +150,7 @@ def create_part(path: Path, layer: Layer, shape: tuple[int, int]) -> Iterator[An
     with creating(path) as beside:
         with rasterio.open(
             beside, "w", driver="GTiff", count=layer.bands, height=height, width=width, dtype=layer.dtype,
-            nodata=layer.nodata, blockysize=min(height, 32), **options,
+            nodata=layer.nodata, **options,
         ) as target:  # fmt: skip
 
             def write(pixels: Any, window: Window) -> None:
@@ -101,65 +158,14 @@ def create_part(path: Path, layer: Layer, shape: tuple[int, int]) -> Iterator[An
                 target.write(pixels, window=place)
 
             yield write
-        _check_whole(beside, shape)
+        _check_whole(beside)
 
 
-def _check_whole(path: Path, shape: tuple[int, int]) -> None:
+def _check_whole(path: Path) -> None:
     """GDAL reports a full disk late or never; a cut file fails when its last block is read."""
     with rasterio.open(path) as written:
-        last = rasterio.windows.Window(shape[1] - 1, shape[0] - 1, 1, 1)
+        last = rasterio.windows.Window(written.width - 1, written.height - 1, 1, 1)
         written.read(written.count, window=last)
-        for level in range(len(written.overviews(1))):
-            with rasterio.open(path, overview_level=level) as reduced:
-                corner = rasterio.windows.Window(reduced.width - 1, reduced.height - 1, 1, 1)
-                reduced.read(reduced.count, window=corner)
-
-
-def _vrt(layer: Layer, parts: Sequence[tuple[Path, Window]], shape: tuple[int, int], grid: Grid) -> bytes:
-    """The mosaic of the parts in GDAL's virtual format."""
-    height, width = shape
-    root = Element("VRTDataset", rasterXSize=str(width), rasterYSize=str(height))
-    if grid.points:
-        listed = SubElement(root, "GCPList", Projection=grid.crs_wkt or "")
-        for number, p in enumerate(grid.points, 1):
-            place = {"Id": number, "Pixel": p.col, "Line": p.row, "X": p.x, "Y": p.y, "Z": p.z}
-            SubElement(listed, "GCP", {key: repr(value) for key, value in place.items()})
-    elif grid.is_georeferenced:
-        a, b, c, d, e, f = grid.transform
-        SubElement(root, "GeoTransform").text = ", ".join(repr(float(value)) for value in (c, a, b, f, d, e))
-        if grid.crs_wkt:
-            SubElement(root, "SRS").text = grid.crs_wkt
-    if layer.class_names is not None:
-        tags = SubElement(root, "Metadata")
-        for index, name in enumerate(layer.class_names):
-            SubElement(tags, "MDI", key=f"CLASS_{index}").text = name
-    for index in range(1, layer.bands + 1):
-        band = SubElement(root, "VRTRasterBand", dataType=_TYPES[layer.dtype], band=str(index))
-        SubElement(band, "Description").text = layer.descriptions[index - 1]
-        SubElement(band, "NoDataValue").text = repr(layer.nodata)
-        if layer.scale is not None:
-            SubElement(band, "Scale").text = repr(layer.scale)
-        if layer.colours is not None:
-            SubElement(band, "ColorInterp").text = "Palette"
-            table = SubElement(band, "ColorTable")
-            for entry in _table(layer.colours):
-                SubElement(table, "Entry", dict(zip(("c1", "c2", "c3", "c4"), map(str, entry), strict=True)))
-        else:
-            SubElement(band, "ColorInterp").text = "Gray" if layer.bands == 1 else "Undefined"
-        for path, window in parts:
-            source = SubElement(band, "SimpleSource")
-            SubElement(source, "SourceFilename", relativeToVRT="1").text = path.name
-            SubElement(source, "SourceBand").text = str(index)
-            size = {"xSize": str(window.width), "ySize": str(window.height)}
-            SubElement(source, "SrcRect", {"xOff": "0", "yOff": "0", **size})
-            SubElement(source, "DstRect", {"xOff": str(window.col), "yOff": str(window.row), **size})
-    return bytes(tostring(root, encoding="utf-8", xml_declaration=False))
-
-
-def _table(colours: Colours) -> list[tuple[int, int, int, int]]:
-    """256 entries: the classes opaque, all other values transparent."""
-    entries = [(*colour, 255) for colour in colours]
-    return entries + [(0, 0, 0, 0)] * (256 - len(entries))
 
 
 def _name_classes(path: Path, names: Sequence[str]) -> None:
@@ -170,17 +176,3 @@ def _name_classes(path: Path, names: Sequence[str]) -> None:
     for name in names:
         SubElement(listed, "Category").text = name
     write_bytes(path.with_name(path.name + ".aux.xml"), tostring(root, encoding="utf-8"))
-
-
-def class_layer(colours: Colours, names: tuple[str, ...], nodata: int) -> Layer:
-    """The layer of a class map."""
-    return Layer(1, "uint8", nodata, ("class",), colours=tuple(colours), class_names=names)
-
-
-def share_layer(descriptions: tuple[str, ...], *, half: bool) -> Layer:
-    """A layer of numbers from 0 to 1, a band a description: in bytes of 1/254 with 255 for nodata, or as
-    16-bit floats with NaN for nodata.
-    """
-    if half:
-        return Layer(len(descriptions), "float32", float("nan"), descriptions, half=True)
-    return replace(Layer(len(descriptions), "uint8", 255, descriptions), scale=1 / 254)

@@ -100,18 +100,20 @@ def create_raster(
 @contextmanager
 def creating(path: Path) -> Iterator[Path]:
     """`whole_file` whose faults name the file, and the full disk where that is to blame."""
-    free = _PLENTY
+    # the free space is looked up before the half-written file is removed
+    with naming_faults(path), whole_file(path) as beside, naming_faults(path, beside.parent):
+        yield beside
+
+
+@contextmanager
+def naming_faults(path: Path, folder: Path | None = None) -> Iterator[None]:
+    """Faults of writing become a `RasterError` that names `path`, and the disk of `folder` if it is full."""
     try:
-        with whole_file(path) as beside:
-            try:
-                yield beside
-            except BaseException:
-                # looked up before the half-written file is removed
-                free = shutil.disk_usage(beside.parent).free
-                raise
+        yield
     except RasterError:
         raise
     except (RasterioError, CPLE_BaseError, OSError) as error:
+        free = shutil.disk_usage(folder).free if folder is not None else _PLENTY
         cause = error.__cause__ if isinstance(error, RasterioError) and error.__cause__ else error
         reason = cause.strerror if isinstance(cause, OSError) and cause.strerror else cause
         full = "the disk is full: " if free < _PLENTY else ""

@@ -37,9 +37,14 @@ class Workbench:
         """Remove the folder with all parts."""
         shutil.rmtree(self.folder)
 
-    def keep_note(self, results: Iterable[Path]) -> None:
-        """Remove the parts, but keep the note that the files `results` are those of this job."""
-        _write_journal(self.folder, self.job, [path.name for path in results])
+    def promise(self, results: Iterable[Path]) -> None:
+        """Note that the files `results` are those of this job once the last one, the class map, appears."""
+        *others, class_map = results
+        names = [path.name for path in (*others, class_map)]
+        _write_journal(self.folder, self.job, names, _state_of(class_map))
+
+    def drop_parts(self) -> None:
+        """Remove the parts, but keep the note on the results."""
         for path in self.folder.iterdir():
             if path.name != _JOURNAL:
                 path.unlink()
@@ -80,14 +85,15 @@ def open_workbench(job: SceneJob, result: Path) -> Workbench:
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
-    _write_journal(folder, job, [])
+    _write_journal(folder, job)
     return Workbench(folder, job, False)
 
 
 def only_products_missing(result: Path) -> bool:
     """Whether the rasters of the class map `result` are finished, but not what was to be made of them."""
-    names = _read_journal(work_folder(result)).get("results")
-    if not names or not isinstance(names, list):
+    noted = _read_journal(work_folder(result))
+    names = noted.get("results")
+    if not names or not isinstance(names, list) or noted.get("instead_of") == _state_of(result):
         return False
     return result.exists() and all(result.with_name(name).exists() for name in names)
 
@@ -97,9 +103,21 @@ def forget_work(result: Path) -> None:
     shutil.rmtree(work_folder(result), ignore_errors=True)
 
 
-def _write_journal(folder: Path, job: SceneJob, results: Sequence[str]) -> None:
+def _state_of(result: Path) -> list[int] | None:
+    """What tells a file from the one that was there before: size and time; None without one."""
+    try:
+        found = result.stat()
+    except FileNotFoundError:
+        return None
+    return [found.st_size, found.st_mtime_ns]
+
+
+def _write_journal(
+    folder: Path, job: SceneJob, results: Sequence[str] = (), instead_of: list[int] | None = None
+) -> None:
+    """Parts, and when the results are about to appear their names, and which class map they replace."""
     parts = [(part.row, part.col, part.height, part.width) for part in job.plan.parts]
-    content = {"job": job.fingerprint, "parts": parts, "results": results}
+    content = {"job": job.fingerprint, "parts": parts, "results": results, "instead_of": instead_of}
     write_text(folder / _JOURNAL, json.dumps(content, indent=1))
 
 

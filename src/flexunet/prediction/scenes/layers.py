@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,8 +101,16 @@ def part_files(folder: Path, index: int, names: Sequence[LayerName]) -> dict[Lay
 class PartWriter:
     """Rows in from the top, the files of a run of parts of one panel out, each file whole or not at all."""
 
-    def __init__(self, layers: Layers, folder: Path, parts: Sequence[tuple[int, Window]]) -> None:
-        self._layers, self._folder = layers, folder
+    def __init__(
+        self,
+        layers: Layers,
+        folder: Path,
+        parts: Sequence[tuple[int, Window]],
+        finished: Callable[[int], None] = lambda index: None,
+    ) -> None:
+        """`finished` gets the index of each part whose files are whole."""
+        self._layers, self._folder, self._finished = layers, folder, finished
+        self._index = 0
         self._parts = iter(parts)
         self._open: ExitStack | None = None
         self._part: Window | None = None
@@ -134,6 +142,7 @@ class PartWriter:
 
     def _next(self) -> Window:
         index, part = next(self._parts)
+        self._index = index
         self._open = ExitStack()
         files = part_files(self._folder, index, self._layers.names)
         # closed in the opposite order: the classes come last
@@ -147,6 +156,7 @@ class PartWriter:
         opened, self._open, self._part, self._writers = self._open, None, None, {}
         if opened is not None:
             opened.close()
+            self._finished(self._index)
 
     def abandon(self) -> None:
         """Remove the half-written files of the part at hand."""

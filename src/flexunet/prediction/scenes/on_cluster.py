@@ -23,11 +23,12 @@ from ..cluster import Crew
 from ..compute import Precision
 from ..predictor import Predictor
 from .job import SceneJob, plan_scene
+from .joining import PartDone
 from .journal import Workbench, open_workbench
 from .layers import LayerName, part_files
 from .options import Progress, SceneOptions, SceneResult
 from .plan import cut_parts
-from .run import compute_parts, finish_scene, refuse_existing
+from .run import compute_parts, finish_scene, refuse_existing, results_of
 from .source import is_address
 
 MOST_ROWS = 32
@@ -91,23 +92,32 @@ def predict_scene_on(
         job = share_out(job, max(1, len(crew.workers())))
     bench = open_workbench(job, out)
     if not bench.joined:
-        _gather(crew, recipe, bench, progress, tell)
+        with results_of(bench, out, progress) as finished:
+            _gather(crew, recipe, bench, progress, tell, finished)
     return finish_scene(bench, out, started=started, progress=progress, products_follow=products_follow)
 
 
 def _gather(
-    crew: Crew, recipe: Recipe, bench: Workbench, progress: Progress | None, tell: Callable[[str], None]
+    crew: Crew,
+    recipe: Recipe,
+    bench: Workbench,
+    progress: Progress | None,
+    tell: Callable[[str], None],
+    finished: PartDone,
 ) -> None:
     """Have the missing parts computed, and write them as they come."""
     parts, missing = bench.job.plan.parts, bench.missing()
     total = sum(part.height * part.width for part in parts)
     done = total - sum(parts[index].height * parts[index].width for index in missing)
     names = bench.job.layers.names
+    for index in sorted(set(range(len(parts))) - set(missing)):
+        finished(index)
     tasks = [(bench.job, recipe, index) for index in missing]
     for number, files in crew.results(compute_part, tasks, tell):
         index = missing[number]
         for name, path in part_files(bench.folder, index, names).items():
             write_bytes(path, files[name])
+        finished(index)
         done += parts[index].height * parts[index].width
         if progress is not None:
             progress(f"{Path(bench.job.name).name}, Mpx", done // 1_000_000, -(-total // 1_000_000))

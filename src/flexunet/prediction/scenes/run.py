@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ...errors import FlexunetError, OutputExistsError, RasterError
-from ...files import remove_leftovers
-from ...raster.cog import write_cog
+from ...errors import OutputExistsError, RasterError
 from ...raster.session import gdal_session
 from ..predictor import Predictor
 from .job import SceneJob, open_aoi, plan_scene
+from .joining import PartDone, in_a_thread, joining
 from .journal import Workbench, only_products_missing, open_workbench, work_folder
-from .layers import LayerName, PartWriter, part_files
+from .layers import LayerName, PartWriter
 from .memory import AHEAD
 from .options import Progress, SceneOptions, SceneResult
 from .source import SceneSource
@@ -37,8 +36,9 @@ def predict_scene(
 ) -> SceneResult:
     """Write the class map of `scene` to `out` (a `.tif`), and beside it what `options` ask for.
 
-    The scene goes through the network tile by tile and its results go to the disk part by part; what has
-    been written when the process dies is found and used by the next call with the same arguments. The
+    The scene goes through the network tile by tile and its results go to the disk part by part, where the
+    finished parts are joined meanwhile; what has been written when the process dies is found and used by
+    the next call with the same arguments. The
     classes do not depend on the parts, on the memory or on interruptions; on the batch size they depend on
     GPUs only, where rounding may decide ties.
 
@@ -58,24 +58,35 @@ def predict_scene(
     job = job or plan_scene(predictor, scene, options)
     bench = open_workbench(job, out)
     if not bench.joined:
-        compute_missing(bench, predictor, progress)
+        with results_of(bench, out, progress) as finished:
+            compute_missing(bench, predictor, progress, finished)
     return finish_scene(bench, out, started=started, progress=progress, products_follow=products_follow)
 
 
-def compute_missing(bench: Workbench, predictor: Predictor, progress: Progress | None = None) -> None:
-    """Compute the parts that are not there, neighbours in one go."""
+def compute_missing(
+    bench: Workbench,
+    predictor: Predictor,
+    progress: Progress | None = None,
+    finished: PartDone = lambda index: None,
+) -> None:
+    """Compute the parts that are not there, neighbours in one go; `finished` gets the index of every part,
+    those that are there already first.
+    """
     job = bench.job
     parts = job.plan.parts
     missing = bench.missing()
     total = sum(part.height * part.width for part in parts)
     done = total - sum(parts[index].height * parts[index].width for index in missing)
 
+    for index in sorted(set(range(len(parts))) - set(missing)):
+        finished(index)
+
     def tell(pixels: int) -> None:
         if progress is not None:
             progress(f"{Path(job.name).name}, Mpx", (done + pixels) // 1_000_000, -(-total // 1_000_000))
 
     for run in neighbours(job, missing):
-        compute_parts(job, predictor, run, bench.folder, progress=tell)
+        compute_parts(job, predictor, run, bench.folder, progress=tell, finished=finished)
         done += sum(parts[index].height * parts[index].width for index in run)
 
 
@@ -86,17 +97,19 @@ def compute_parts(
     folder: Path,
     *,
     progress: PixelsDone | None = None,
+    finished: PartDone = lambda index: None,
 ) -> None:
     """Compute the parts `indices` of a job, each right below the one before it, into files in `folder`.
 
     It depends on nothing but its arguments: any process may do it, in any order, with the same result.
+    `finished` gets the index of each part when its files are whole.
 
     Raises:
         RasterError: the scene cannot be read there, or a part not be written.
     """
     parts = [(index, job.plan.parts[index]) for index in indices]
     run = Run.of(job.plan, [part for _, part in parts])
-    writer = PartWriter(job.layers, folder, parts)
+    writer = PartWriter(job.layers, folder, parts, finished)
     assembler = Assembler(run, len(job.classes), writer.write)
     call = predictor.probabilities_of(job.tta)
 
@@ -133,16 +146,18 @@ def finish_scene(
     progress: Progress | None = None,
     products_follow: bool = False,
 ) -> SceneResult:
-    """Join the parts to the results, the class map last, and remove them.
+    """The results of a scene, joined from its parts where `results_of` did not do so; the parts are removed.
 
     Raises:
         RasterError: a result cannot be written; the parts stay.
     """
     files = result_files(out, bench.job.options)
-    if not bench.joined:
-        _join(bench, files, progress)
+    if not only_products_missing(out):
+        with results_of(bench, out, progress) as finished:
+            for index in range(len(bench.job.plan.parts)):
+                finished(index)
     if products_follow:
-        bench.keep_note(files.values())
+        bench.drop_parts()
     else:
         bench.clear()
     earlier = "the rasters are those" if bench.joined else "continued from the parts"
@@ -156,20 +171,21 @@ def finish_scene(
     )
 
 
-def _join(bench: Workbench, files: dict[LayerName, Path], progress: Progress | None) -> None:
-    job = bench.job
-    with gdal_session(job.cache), _named(job, bench.folder):
-        for done, name in enumerate(job.layers.names):
-            if progress is not None:
-                progress("joining parts", done, len(job.layers.names))
-            parts = [
-                (part_files(bench.folder, index, (name,))[name], part)
-                for index, part in enumerate(job.plan.parts)
-            ]
-            remove_leftovers(files[name])
-            write_cog(files[name], job.layers.layer(name), parts, job.plan.shape, job.grid, READ_THREADS)
-    if progress is not None:
-        progress("joining parts", len(job.layers.names), len(job.layers.names))
+@contextmanager
+def results_of(bench: Workbench, out: Path, progress: Progress | None = None) -> Iterator[PartDone]:
+    """Write the results of a bench whose parts the block makes; it hands over the index of each finished one.
+
+    Parts are joined in a thread while others are made, so little is left to do when the last one is there.
+    The results appear when the block ends well, the class map last.
+
+    Raises:
+        RasterError: a result cannot be written; the parts stay.
+    """
+    files = result_files(out, bench.job.options)
+    with _named(bench.job, bench.folder), gdal_session(bench.job.cache), joining(bench, files) as joiner:
+        with in_a_thread(joiner) as finished:
+            yield finished
+        joiner.finish(progress)
 
 
 def result_files(out: Path, options: SceneOptions) -> dict[LayerName, Path]:
@@ -213,10 +229,14 @@ def _named(job: SceneJob, folder: Path) -> Iterator[None]:
     """Faults of reading and writing say that the work so far is not lost."""
     try:
         yield
-    except FlexunetError as error:
-        if isinstance(error, RasterError):
-            raise RasterError(
-                f"{str(error).rstrip('.')}. The finished parts of {Path(job.name).name} stay in {folder}: "
-                "once that is mended, the same command goes on from there."
-            ) from error
+    except PartsStay:
         raise
+    except RasterError as error:
+        raise PartsStay(
+            f"{str(error).rstrip('.')}. The finished parts of {Path(job.name).name} stay in {folder}: "
+            "once that is mended, the same command goes on from there."
+        ) from error
+
+
+class PartsStay(RasterError):
+    """A fault that says where the finished parts are."""
