@@ -78,6 +78,9 @@ def print_trials(results: dict[str, Any], most: int = 5) -> None:
     if results["importance"]:
         shares = (f"{key} {value:.2f}" for key, value in results["importance"].items())
         typer.echo(f"Importance: {', '.join(shares)}")
+    own = next((row for row in results["trials"] if row["trial"] == results["baseline_trial"]), None)
+    if own is not None and own[monitor] is not None:
+        typer.echo(f"The config as it is: {monitor} {own[monitor]:.4f} (trial {own['trial']}).")
     typer.echo(results["aim"])
 
 

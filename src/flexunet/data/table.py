@@ -1,9 +1,10 @@
-"""Tables that say something of each picture: a CSV with the column `id` and one more."""
+"""What is said of each picture: by a CSV with the column `id` and one more, or by a pattern on ids."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ..errors import DataError, Problem
@@ -41,3 +42,26 @@ def read_table(path: Path, known: Collection[str], column: str) -> dict[str, str
     if problems:
         raise DataError("The file does not fit the pictures (ids are file names without suffix):", problems)
     return values
+
+
+def match_ids(pattern: str, ids: Sequence[str], option: str) -> dict[str, str]:
+    """What a regular expression finds in each id: what its groups match, or all that it matches.
+
+    Example: `^[a-z]+` finds "df" in df003 and df017. Ids that do not match are not in the result.
+
+    Raises:
+        DataError: not a regular expression, or one that matches no id.
+    """
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise DataError(f"{option} {pattern!r} is not a regular expression: {error}.") from error
+    found: dict[str, str] = {}
+    for name in ids:
+        match = expression.search(name)
+        if match is not None:
+            parts = [part for part in match.groups() if part is not None]
+            found[name] = "|".join(parts) if parts else match.group()
+    if not found:
+        raise DataError(f"{option} {pattern!r} matches no id; the first one is {ids[0]!r}.")
+    return found

@@ -66,7 +66,7 @@ def compare_reports(reports: Sequence[dict[str, Any]], names: Sequence[str]) -> 
                 "measure": measure,
                 "values": [report["scores"]["classes"][label][measure] for report in reports],
                 "differences": [
-                    _difference(counts[0], other, groups, measure_of(measure, label, size), classes)
+                    paired_difference(counts[0], other, groups, measure_of(measure, label, size), classes)
                     for other in counts[1:]
                 ],
             })  # fmt: skip
@@ -111,9 +111,10 @@ def write_comparison(
     write_text(out / COMPARISON_HTML, compare_page(comparison, shown))
 
 
-def _difference(
+def paired_difference(
     one: Array, other: Array, groups: Sequence[str], measure: Statistic, classes: Classes
 ) -> dict[str, Any] | None:
+    """How much better `other` is than `one`, with its 95 % interval; counts (N, K * K) of the same images."""
     cells = one.shape[1]
 
     def gain(sums: Array) -> Array:

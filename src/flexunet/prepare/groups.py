@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
 from ..check import Overlaps, find_overlaps, join_groups
+from ..data.table import match_ids
 from ..data.table import read_table as read_column
-from ..errors import DataError
 from .items import Item
 from .pixels import picture_for_matching
 
@@ -33,19 +32,7 @@ def match_pattern(pattern: str, items: Sequence[Item], option: str) -> Assigned:
     Raises:
         DataError: not a regular expression, or one that matches no id.
     """
-    try:
-        expression = re.compile(pattern)
-    except re.error as error:
-        raise DataError(f"{option} {pattern!r} is not a regular expression: {error}.") from error
-    found: Assigned = {}
-    for item in items:
-        match = expression.search(item.id)
-        if match is not None:
-            parts = [part for part in match.groups() if part is not None]
-            found[item.id] = "|".join(parts) if parts else match.group()
-    if not found:
-        raise DataError(f"{option} {pattern!r} matches no id; the first one is {items[0].id!r}.")
-    return found
+    return match_ids(pattern, [item.id for item in items], option)
 
 
 def alone(items: Sequence[Item], groups: Mapping[str, str]) -> Assigned:

@@ -25,6 +25,8 @@ from .storage import SECONDS
 from .trial import Recipe, shown_value
 
 BEST, TABLE, SUMMARY, PICTURE = "best.toml", "trials.csv", "tune.json", "tune.png"
+OWN = "own"
+"""Attribute of the trial that is the config as it is."""
 LEAST_FOR_IMPORTANCE = 8
 """Complete trials below which importance would be noise."""
 IMPORTANCE = (
@@ -119,7 +121,7 @@ class Results:
         )
         return dump_toml(config.model_copy(update={"output": output}), preamble=preamble)
 
-    def write_summary(self, rows: Sequence[Row], study: Any) -> Row:
+    def write_summary(self, rows: Sequence[Row], study: Any, baseline: int | None) -> Row:
         """`tune.json` and the picture; without a complete trial there is neither picture nor best config.
 
         Raises:
@@ -143,6 +145,7 @@ class Results:
             "cpus": os.cpu_count(),
             "optuna": version("optuna"),
             "best": best,
+            "baseline_trial": baseline,
             "importance": importance,
             "importance_how": IMPORTANCE,
             "trials": list(rows),
@@ -157,6 +160,7 @@ class Results:
             self.folder / PICTURE,
             score=self.monitor,
             larger_is_better=self.monitor == "val_iou",
+            baseline=baseline,
             title=f"{self.recipe.path.name}: {len(rows)} trials, best {best[self.monitor]:.4f} (trial "
             f"{best['trial']})",
         )

@@ -114,7 +114,7 @@ def _storage(database: Path) -> Any:
 
 def _check(database: Path) -> None:
     """Refuse what is no database, or one of other studies, before Optuna writes its tables into it."""
-    connection = sqlite3.connect(database, timeout=5)
+    connection = sqlite3.connect(database, timeout=2)
     try:
         connection.execute("BEGIN IMMEDIATE")  # finds a lock of another program
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}

@@ -22,7 +22,7 @@ from ..training.hardware import choose_hardware
 from ..training.resume import MAY_DIFFER
 from ..training.run import open_stores
 from .libraries import optuna
-from .results import Results, best_row, files_of, trial_folder, trial_rows
+from .results import OWN, Results, best_row, files_of, trial_folder, trial_rows
 from .storage import SECONDS, check_identity, held, open_study, readable_database_errors, remove_study
 from .trial import Outcome, Recipe, TrialJob, make_pruner, suggest
 from .workers import run_jobs
@@ -208,7 +208,7 @@ class _Study:
             rows = trial_rows(self._all(), self.search, self.config.train.monitor)
         self._lighten(rows)
         self.results.write_table(rows)
-        written = self.results.write_summary(rows, self.study)
+        written = self.results.write_summary(rows, self.study, self._baseline())
         return Tuned(self.folder, self.results.best, written)
 
     def _lighten(self, rows: Sequence[dict[str, Any]]) -> None:
@@ -229,7 +229,11 @@ class _Study:
                 f"{', '.join(outside)}."
             )
         else:
-            self.study.enqueue_trial(own)
+            self.study.enqueue_trial(own, user_attrs={OWN: True})
+
+    def _baseline(self) -> int | None:
+        """Number, from 1, of the trial that is the config as it is."""
+        return next((trial.number + 1 for trial in self._all() if OWN in trial.user_attrs), None)
 
     def _all(self) -> list[Any]:
         trials: list[Any] = self.study.get_trials(deepcopy=False)

@@ -51,12 +51,31 @@ def plan_folds(data: DataConfig, count: int, seed: int, table: Path | None = Non
     """
     if count < 2:
         raise ConfigError(f"--folds {count}: at least 2 folds are needed.")
+    pairs = pairs_to_divide(data)
+    groups = groups_of(pairs, data) if table is None else read_groups(table, pairs)
+    return divide(pairs, groups, images_with_objects(data), count, seed)
+
+
+def pairs_to_divide(data: DataConfig) -> tuple[Pair, ...]:
+    """The pairs of train and valid.
+
+    Raises:
+        DataError: some cannot be used.
+    """
     pairing = pairs_of_folds(data)
     if pairing.problems:
         raise DataError("the images of train and valid cannot be used:", pairing.problems)
-    shown = _images_with_objects(data)
-    pairs = pairing.pairs
-    groups = groups_of(pairs, data) if table is None else read_groups(table, pairs)
+    return pairing.pairs
+
+
+def divide(
+    pairs: Sequence[Pair], groups: Groups, shown: Mapping[Path, bool], count: int, seed: int
+) -> FoldPlan:
+    """Divide pairs into `count` folds, groups kept whole; `shown`: whether an image has an object.
+
+    Raises:
+        DataError: fewer groups than folds.
+    """
     if groups.count < count:
         raise DataError(
             f"{count} folds need at least {count} groups; there are {groups.count} in {len(pairs)} images "
@@ -118,7 +137,7 @@ def write_folds(path: Path, rows: Sequence[FoldRow]) -> None:
     write_text(path, text.getvalue())
 
 
-def _images_with_objects(data: DataConfig) -> dict[Path, bool]:
+def images_with_objects(data: DataConfig) -> dict[Path, bool]:
     """Whether each image that can be decoded has an object, by its file."""
     plain = data.model_copy(update={"folds": None, "fold": None})
     stores: list[Store] = [open_store(plain, "train")]

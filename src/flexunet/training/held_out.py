@@ -26,10 +26,10 @@ class HeldOut:
     """Predictions of all images by the mean of those members that have not seen them.
 
     All are made with the likelier class: thresholds and temperatures of the members were fitted on these
-    very images.
+    very images. folder: where they are kept as masks; None: they are not.
     """
 
-    def __init__(self, classes: Classes, folder: Path) -> None:
+    def __init__(self, classes: Classes, folder: Path | None) -> None:
         self.classes, self.folder = classes, folder
         self.images: list[ImageScores] = []
         self.pairs: list[Pair] = []
@@ -58,7 +58,8 @@ class HeldOut:
                 total = found if total is None else total + found
             assert total is not None
             labels = self._labels(total / np.float32(len(predictors)), picture)
-            write_labels_png(self.folder / f"{pair.id}.png", labels, self.classes.colours)
+            if self.folder is not None:
+                write_labels_png(self.folder / f"{pair.id}.png", labels, self.classes.colours)
             together = ConfusionMatrix(len(self.classes))
             together.add(truth, labels)
             height, width = truth.shape

@@ -116,7 +116,7 @@ def train_members(
             progress.line(plan.describe())
         write_folds(out / FOLDS, plan.rows)
         _write_json(out / "groups.json", {"source": plan.source})
-    members = _members(config, folds, seeds)
+    members = members_of(config, folds, seeds)
     if not going_on:
         _refuse_foreign(out, members)
         names = [member.name for member in members]
@@ -193,7 +193,7 @@ def _gather(config: Config, members: Sequence[Member], progress: Progress | None
     return Ensemble(out, out / MODEL, tuple(table), summary)
 
 
-def _members(config: Config, folds: int | None, seeds: int) -> list[Member]:
+def members_of(config: Config, folds: int | None, seeds: int) -> list[Member]:
     """All folds with the first seed, then with the next: every fold has a member early."""
     numbers: list[int | None] = [None] if folds is None else list(range(1, folds + 1))
     budget = config.train.budget_minutes

@@ -45,9 +45,13 @@ def draw_search(
     *,
     score: str,
     larger_is_better: bool,
+    baseline: int | None = None,
     title: str = "",
 ) -> None:
-    """Draw as PNG: scores in the order of the trials, importance as bars, and a panel for each setting."""
+    """Draw as PNG: scores in the order of the trials, importance as bars, and a panel for each setting.
+
+    baseline: number of the trial that is marked as what one would have had without a search.
+    """
     ordered = sorted(settings, key=lambda setting: -(setting.importance or 0.0))
     shown = ordered[:_MOST_SLICES]
     rows = -(-len(shown) // _ACROSS)
@@ -57,7 +61,7 @@ def draw_search(
     grid = figure.add_gridspec(1 + rows, _ACROSS, height_ratios=[1.25] + [1.0] * rows)
     limits = _limits(trials)
     history = figure.add_subplot(grid[0, :2])
-    _draw_history(history, trials, score, limits, larger_is_better=larger_is_better)
+    _draw_history(history, trials, score, limits, baseline, larger_is_better=larger_is_better)
     _draw_importance(figure.add_subplot(grid[0, 2]), ordered)
     for place, setting in enumerate(shown):
         axes = figure.add_subplot(grid[1 + place // _ACROSS, place % _ACROSS])
@@ -72,6 +76,7 @@ def _draw_history(
     trials: Sequence[SearchedTrial],
     score: str,
     limits: tuple[float, float],
+    baseline: int | None,
     *,
     larger_is_better: bool,
 ) -> None:
@@ -84,6 +89,10 @@ def _draw_history(
         if found:
             ended = {"complete": "trained to the end", "pruned": "ended early", "failed": "failed"}[state]
             axes.plot(*zip(*found, strict=True), "o", color=colour, markersize=4.5, label=ended)
+    marked = [(t.number, t.score) for t in trials if t.number == baseline and t.score is not None]
+    if marked:
+        ring = {"markersize": 11, "markerfacecolor": "none", "markeredgecolor": INK}
+        axes.plot(*zip(*marked, strict=True), "o", **ring, label="the config as it is")
     best: list[tuple[int, float]] = []
     for trial in trials:
         if trial.state == "complete" and trial.score is not None:
@@ -131,13 +140,12 @@ def _draw_slice(
             across = [setting.choices.index(value) + rng.uniform(-0.15, 0.15) for value, _ in points]
         axes.plot(across, [score for _, score in points], "o", color=colour, markersize=4, alpha=0.8)
     if setting.choices is not None:
-        turned = sum(map(len, setting.choices)) > 28
-        axes.set_xticks(
-            range(len(setting.choices)),
-            [_short(text) for text in setting.choices],
-            rotation=20 if turned else 0,
-            ha="right" if turned else "center",
-        )
+        labels = [_lines(text) for text in setting.choices]
+        longest = max(len(line) for label in labels for line in label.split("\n"))
+        size = 9 if longest * len(labels) <= 36 else 7
+        axes.set_xticks(range(len(labels)), labels, fontsize=size)
+        if longest * len(labels) > 56:
+            axes.tick_params(axis="x", labelrotation=90)
         axes.set_xlim(-0.5, len(setting.choices) - 0.5)
     elif setting.log:
         axes.set_xscale("log")
@@ -155,6 +163,7 @@ def _limits(trials: Sequence[SearchedTrial]) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _short(text: str) -> str:
+def _lines(text: str) -> str:
+    """A choice without quotes; of a long list each item on a line of its own."""
     text = plain(text.replace('"', ""))
-    return text if len(text) <= 22 else text[:21] + "…"
+    return text if len(text) <= 14 else text.strip("[]").replace(", ", ",\n")
