@@ -265,3 +265,34 @@ def test_a_precision_of_32_may_be_written_as_a_number(tmp_path: Path) -> None:
     (tmp_path / "run.toml").write_text("[train]\nprecision = 32\n")
     assert read_config(tmp_path / "run.toml").config.train.precision == "32"
     assert read_config(tmp_path / "run.toml", ["train.precision=32"]).config.train.precision == "32"
+
+
+def test_a_picture_or_model_is_no_config(tmp_path: Path) -> None:
+    picture = tmp_path / "scene.png"
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR = 3\n")
+    with pytest.raises(ConfigError) as caught:
+        read_config(picture)
+    assert len(caught.value.problems) == 1
+    assert "scene.png: is no text file. A config is TOML" in str(caught.value)
+
+
+def test_an_unknown_network_is_named_with_those_that_are_known() -> None:
+    known = r'model\.architecture: "unet" does not fit\. Expected one of "flexunet", "resunet", "encoder-unet"'
+    with pytest.raises(ConfigError, match=r"run\.toml:2: " + known):
+        parse_config('[model]\narchitecture = "unet"\nbase_filters = 3', Path("run.toml"))
+
+
+def test_an_unknown_encoder_is_named_beside_other_faults() -> None:
+    text = '[model]\narchitecture = "encoder-unet"\nencoder = "efficientnet_b0"\nnum_layers = 3'
+    meant = r"run\.toml:3: .*'efficientnet_b0'.*did you mean 'efficientnet_lite0'"
+    with pytest.raises(ConfigError, match=meant) as caught:
+        parse_config(text, Path("run.toml"))
+    assert [problem.line for problem in caught.value.problems] == [3, 4]
+
+
+def test_patterns_that_cannot_pair_are_refused_with_the_config() -> None:
+    text = "[data]\nimage_pattern = 'Landslide'\nmask_pattern = '('"
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text, Path("run.toml"))
+    assert "run.toml:2: data.image_pattern: 'Landslide' has no group; put brackets" in str(caught.value)
+    assert "run.toml:3: data.mask_pattern: '(' is no regular expression" in str(caught.value)

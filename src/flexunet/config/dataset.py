@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from ..classes import Classes, Colour
 from .section import Positive, Section, Share
@@ -101,6 +102,19 @@ class DataConfig(Section):
     """How a picture gets there: squeezed; aspect kept and padded (padding is ignored); or random crops."""
     cache_dir: Path | None = None
     """Where decoded images are kept; left out: `.flexunet-cache` beside the images."""
+
+    @field_validator("image_pattern", "mask_pattern")
+    @classmethod
+    def _has_a_group(cls, pattern: str | None) -> str | None:
+        if pattern is None:
+            return None
+        try:
+            groups = re.compile(pattern).groups
+        except re.error as error:
+            raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+        if not groups:
+            raise ValueError(f"{pattern!r} has no group; put brackets round what both names share")
+        return pattern
 
     @model_validator(mode="after")
     def _consistent(self) -> DataConfig:

@@ -104,7 +104,11 @@ def source_text(path: Path) -> tuple[str, list[str]]:
         raise ConfigError("The config cannot be read:", [Problem(reason, path, cure=cure)]) from error
     except ValueError as error:  # a NUL in the name
         raise ConfigError("The config cannot be read:", [Problem(f"{error}.", path)]) from error
-    encodings = ["utf-16"] if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ["utf-8-sig"]
+    wide = content[:2] in (b"\xff\xfe", b"\xfe\xff")
+    if b"\0" in content and not wide:
+        cure = "A config is TOML, or the reference's train_eval_infer.config."
+        raise ConfigError("The config cannot be read:", [Problem("is no text file.", path, cure=cure)])
+    encodings = ["utf-16"] if wide else ["utf-8-sig"]
     for encoding in (*encodings, "cp932", "latin-1"):
         try:
             text = content.decode(encoding)

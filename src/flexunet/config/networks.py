@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from .section import Positive, Section, Share
 
@@ -91,15 +91,16 @@ class EncoderUNetConfig(Section):
     dropout_rate: Share = 0.0
     """Channel dropout before the head."""
 
-    @model_validator(mode="after")
-    def _known_encoder(self) -> EncoderUNetConfig:
-        if self.encoder not in ENCODERS and not self.encoder.startswith("timm:"):
-            near = get_close_matches(self.encoder.lower(), ENCODERS, 1, 0.4)
+    @field_validator("encoder")
+    @classmethod
+    def _known_encoder(cls, encoder: str) -> str:
+        if encoder not in ENCODERS and not encoder.startswith("timm:"):
+            near = get_close_matches(encoder.lower(), ENCODERS, 1, 0.4)
             meant = f"; did you mean {near[0]!r}?" if near else "."
             raise ValueError(
-                f"unknown encoder {self.encoder!r}, known are {', '.join(ENCODERS)} and timm:NAME{meant}"
+                f"unknown encoder {encoder!r}, known are {', '.join(ENCODERS)} and timm:NAME{meant}"
             )
-        return self
+        return encoder
 
 
 ModelConfig = Annotated[

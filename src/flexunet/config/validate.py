@@ -16,6 +16,8 @@ from .describe import allows, expected_at, fields_at, models_in
 from .draft import Draft, KeyPath, Tree, dotted
 from .schema import Config, EncoderUNetConfig, FlexUNetConfig, ResUNetConfig
 
+_NETWORKS = (FlexUNetConfig, ResUNetConfig, EncoderUNetConfig)
+_ARCHITECTURES = tuple(network.model_fields["architecture"].default for network in _NETWORKS)
 _DEFAULT_ARCHITECTURE = "resunet"
 _SHOWN = 60
 
@@ -90,6 +92,12 @@ def _explain(error: ValidationError, tree: Tree, draft: Draft) -> None:
             draft.problem(key_path, *_unknown(key_path, tree))
         elif fault["type"] == "missing":
             draft.problem(key_path, "is needed and missing.", f"Expected {expected_at(key_path)}.")
+        elif fault["type"] == "union_tag_invalid":
+            chosen = _value_at(tree, (*key_path, "architecture"))
+            known = ", ".join(f'"{name}"' for name in _ARCHITECTURES)
+            draft.problem(
+                (*key_path, "architecture"), f"{_shown(chosen)} does not fit.", f"Expected one of {known}."
+            )
         elif fault["type"] in ("value_error", "assertion_error"):
             message = fault["msg"].split(", ", 1)[-1]
             draft.problem(_named(message, key_path, draft), f"{message}.")
@@ -132,7 +140,7 @@ def _unknown(key_path: KeyPath, tree: Tree) -> tuple[str, str]:
     name = str(key_path[-1])
     models = _models_around(key_path, tree)
     known = [field for model in models for field in model.model_fields]
-    for other in (FlexUNetConfig, ResUNetConfig, EncoderUNetConfig):
+    for other in _NETWORKS:
         if key_path[0] == "model" and len(key_path) == 2 and name in other.model_fields and name not in known:
             architecture = other.model_fields["architecture"].default
             return (
@@ -156,9 +164,8 @@ def _models_around(key_path: KeyPath, tree: Tree) -> tuple[type[BaseModel], ...]
         return (Config,)
     if key_path[0] == "model" and len(key_path) == 2:
         chosen = tree["model"].get("architecture")
-        networks = (FlexUNetConfig, ResUNetConfig, EncoderUNetConfig)
-        same = tuple(net for net in networks if net.model_fields["architecture"].default == chosen)
-        return same or networks
+        same = tuple(net for net in _NETWORKS if net.model_fields["architecture"].default == chosen)
+        return same or _NETWORKS
     return tuple(model for field in fields_at(key_path[:-1]) for model in models_in(field.annotation))
 
 

@@ -106,7 +106,7 @@ def match_files(folders: SplitConfig, data: DataConfig) -> Pairing:
         masks = [Found(found.path, "") for found in masks]
     matcher = _Matcher(images, masks)
     if data.image_pattern is not None and data.mask_pattern is not None:
-        problems += _match_patterns(matcher, data.image_pattern, data.mask_pattern)
+        _match_patterns(matcher, data.image_pattern, data.mask_pattern)
     else:
         _match_names(matcher)
     negatives, more, _ = _negatives(folders)
@@ -180,18 +180,8 @@ def _match_names(matcher: _Matcher) -> None:
             matcher.match(*rules, "by the numbers in their names")
 
 
-def _match_patterns(matcher: _Matcher, image_pattern: str, mask_pattern: str) -> list[Problem]:
+def _match_patterns(matcher: _Matcher, image_pattern: str, mask_pattern: str) -> None:
     """Pair by the groups of the user's patterns."""
-    problems = []
-    for name, pattern in (("image_pattern", image_pattern), ("mask_pattern", mask_pattern)):
-        try:
-            if re.compile(pattern).groups == 0:
-                cure = "Put brackets round what both names share."
-                problems.append(Problem(f"{pattern!r} has no group", where=f"data.{name}", cure=cure))
-        except re.error as error:
-            problems.append(Problem(f"{pattern!r} is no regular expression: {error}", where=f"data.{name}"))
-    if problems:
-        return problems
     if {found.path for found in matcher.images} & {found.path for found in matcher.masks}:
         # One folder holds both: each pattern also picks its files. Masks are often named image + suffix.
         matcher.masks = [found for found in matcher.masks if re.search(mask_pattern, found.stem)]
@@ -202,7 +192,6 @@ def _match_patterns(matcher: _Matcher, image_pattern: str, mask_pattern: str) ->
             if found.path not in taken and re.search(image_pattern, found.stem)
         ]
     matcher.match(_by_groups(image_pattern), _by_groups(mask_pattern), "by pattern")
-    return []
 
 
 def _by_stem(found: Found) -> Key:
