@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from ..metrics.detection import TOP_SHARE, best_image_threshold
 from ..modelfile import Calibration, read_record, replace_record
 from ..prediction import Predictor
 from ..raster import Grid, Picture
+from .applicability import fit_applicability
+from .groups import groups_of
 from .opening import Split, open_split
 
 SAMPLED = 2_000_000
@@ -56,6 +59,9 @@ def calibrate_model(
 ) -> Calibration:
     """Fit a model file's calibration on a split and store it in the file; the weights stay as they are.
 
+    With the training pictures at hand and a network that features can be taken from, also what tells other
+    pictures from them (`fit_applicability`); what the file says of that stays otherwise.
+
     Raises:
         DataError: the split cannot be used or has no labelled pixel.
         ModelFileError: the model file cannot be used.
@@ -64,7 +70,14 @@ def calibrate_model(
     predictor = Predictor.from_file(path, device=device)
     store = open_split(predictor.record, data, split, tell)
     found = fit_calibration(predictor, store, split, tta=tta, progress=tell)
-    replace_record(path, read_record(path).model_copy(update={"calibration": found}))
+    fitted: dict[str, Any] = {"calibration": found}
+    with suppress(DataError):
+        train = open_split(predictor.record, data, "train", tell)
+        groups = groups_of(store.pairs, data).names
+        fitted["applicability"] = fit_applicability(
+            predictor, train, store, groups, split=split, progress=tell
+        )
+    replace_record(path, read_record(path).model_copy(update=fitted))
     return found
 
 

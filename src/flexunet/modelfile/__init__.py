@@ -3,6 +3,7 @@
 The record is JSON text under one key of the safetensors metadata. Nothing in the file can run code.
 """
 
+from .applicability import Applicability
 from .ensemble import check_agreement, combine, save_ensemble
 from .inputs import shared_inputs
 from .keras import convert_keras_model, model_from_keras
@@ -22,6 +23,7 @@ __all__ = [
     "MODEL_SUFFIXES",
     "RECORD_KEY",
     "RECORD_VERSION",
+    "Applicability",
     "Calibration",
     "InputRecord",
     "Model",

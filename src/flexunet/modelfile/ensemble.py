@@ -56,6 +56,7 @@ def combine(models: Sequence[Model]) -> Model:
         bands=first.bands,
         data=first.data,
         predict=first.predict,
+        applicability=first.applicability,
         training={"members": len(records), "precision": _precision(records)},
         fingerprint=first.fingerprint if len({item.fingerprint for item in records}) == 1 else None,
         members=tuple(records),

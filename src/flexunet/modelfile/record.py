@@ -15,15 +15,17 @@ from ..bands import Bands
 from ..classes import Classes
 from ..config.schema import DataConfig, ModelConfig, PredictConfig
 from ..errors import ModelFileError
+from .applicability import Applicability
 from .inputs import shared_inputs
 
-RECORD_VERSION = 4
+RECORD_VERSION = 5
 
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
 MIGRATIONS: dict[int, Migration] = {
     1: lambda raw: {**raw, "calibration": None},
     2: lambda raw: {**raw, "data": {**raw["data"], "ground_resolution": None}},
     3: lambda raw: {**raw, "members": []},
+    4: lambda raw: {**raw, "applicability": None},
 }
 """What turns a record of version n into one of version n + 1."""
 
@@ -101,6 +103,9 @@ class ModelRecord(BaseModel):
     """How the weights came about: epochs, seed, loss and so on, JSON values."""
     calibration: Calibration | None = None
     """Temperature and threshold of prediction; None: the network's probabilities as they are."""
+    applicability: Applicability | None = None
+    """What tells pictures like those of training from others; of an ensemble the first member's; None: not
+    known."""
     scores: dict[str, Any] = Field(default_factory=dict)
     """Scores by split, JSON values."""
     versions: dict[str, str] = Field(default_factory=_versions)

@@ -3,6 +3,7 @@
 from .build import build_network, check_weights, initial_network, probabilities
 from .encoder_unet import EncoderUNet, learned_parameters
 from .ensemble import EnsembleNetwork
+from .features import FeatureTap, has_features
 from .flexunet import FlexUNet
 from .keras_weights import KerasModel, load_keras_weights
 from .layers import LayerRow, Stage, layer_table, stages
@@ -13,6 +14,7 @@ from .summary import NetworkSummary, summarise
 __all__ = [
     "EncoderUNet",
     "EnsembleNetwork",
+    "FeatureTap",
     "FlexUNet",
     "KerasModel",
     "LayerRow",
@@ -22,6 +24,7 @@ __all__ = [
     "Stage",
     "build_network",
     "check_weights",
+    "has_features",
     "initial_network",
     "layer_table",
     "learned_parameters",
