@@ -93,6 +93,37 @@ def test_seed_and_epoch_change_order_and_draws(store: Store) -> None:
         assert not torch.equal(joined(base)[0], joined(other)[0])
 
 
+def test_mixing_depends_on_the_place_in_the_run_alone_and_leaves_other_samples_as_they_were(
+    store: Store,
+) -> None:
+    from flexunet.augment import SampleMixer
+    from flexunet.config import MixConfig
+
+    mixer = SampleMixer(MixConfig(mixup=0.3, cutmix=0.4))
+    options: dict[str, Any] = {"mixer": mixer, "steps_per_epoch": 5}
+    alone = epoch_of(store, num_workers=0, **options)
+    for workers in (1, 3):
+        assert same(alone, epoch_of(store, num_workers=workers, **options))
+    ranks = [
+        epoch_of(store, batch_size=1, rank=rank, world_size=2, num_workers=2, **options) for rank in (0, 1)
+    ]
+    for step, batch in enumerate(alone):
+        assert same([batch], [rank[step] for rank in ranks])
+    plain = joined(epoch_of(store, steps_per_epoch=5))
+    images, _, ids = joined(alone)
+    assert ids == plain[2]
+    untouched = [torch.equal(one, other) for one, other in zip(images, plain[0], strict=True)]
+    assert 0 < sum(untouched) < len(untouched)
+    second = [batch for batch in alone if batch.others is not None]
+    assert second
+    for batch in second:
+        assert batch.others is not None
+        assert batch.shares is not None
+        assert batch.others.shape == batch.labels.shape
+        assert ((batch.shares >= 0.5) & (batch.shares <= 1)).all()
+        assert torch.equal(batch.labels == 255, batch.others == 255)
+
+
 # -------------------------------------------------------------------------------- steps and types
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from .folders import split_folders
 from .folds import FoldRow, has_validation, pairs_of_folds, pairs_of_split, read_folds
 from .masks import Mask, decode_mask
+from .mixing import Drawn, Mixed, Mixer
 from .pairs import Pair, Pairing, find_pairs, match_files
 from .resize import bring_to_size, fit_window, resize_labels, resize_pixels
 from .sampler import PlainSampler, Sampler
@@ -18,9 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Batch",
+    "Drawn",
     "FoldRow",
     "Loader",
     "Mask",
+    "Mixed",
+    "Mixer",
     "Pair",
     "Pairing",
     "PlainSampler",

@@ -13,8 +13,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .mixing import Drawn, Mixed, Mixer, stacked_others
 from .sampler import Sampler
 from .store import Store
+
+_MIXING = 0x0313
+"""Sets a sample's generator for mixing apart from its own."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,10 @@ class Batch:
     labels: torch.Tensor
     """int64 (B, H, W) with IGNORE_INDEX."""
     ids: tuple[str, ...]
+    others: torch.Tensor | None = None
+    """int64 (B, H, W): labels of a second picture seen at the same time, where a sample has one."""
+    shares: torch.Tensor | None = None
+    """float32 (B,): what `labels` count for; `others` count for the rest."""
 
 
 class Loader:
@@ -34,7 +42,8 @@ class Loader:
     Sample k of epoch e is image order(seed, e)[k], drawn with a generator seeded by (seed, e, k). Step s of
     process `rank` takes the samples from (s `world_size` + rank) `batch_size` on, so all processes together
     take what one process would with the global batch. Neither the threads nor the number of processes change
-    any sample.
+    any sample. What a `mixer` makes of a sample and another one is drawn apart, from (seed, e, k) too, so
+    that the samples it leaves alone are the same as without it.
 
     With `shuffle` (training) every step is full: samples that do not fill a last global batch sit out this
     epoch (each epoch has another order), and a split smaller than one global batch, or `steps_per_epoch`
@@ -54,10 +63,11 @@ class Loader:
         num_workers: int = 1,
         rank: int = 0,
         world_size: int = 1,
+        mixer: Mixer | None = None,
     ) -> None:
         if not 0 <= rank < world_size or batch_size < 1:
             raise ValueError(f"rank {rank} of {world_size} with batches of {batch_size} makes no sense")
-        self.store, self.sampler = store, sampler
+        self.store, self.sampler, self.mixer = store, sampler, mixer
         self.batch_size, self.seed, self.shuffle = batch_size, seed, shuffle
         self.num_workers, self.rank, self.world_size = num_workers, rank, world_size
         together = batch_size * world_size
@@ -95,19 +105,32 @@ class Loader:
     def _batch(self, epoch: int, step: int) -> Batch:
         positions = self._positions(step)
         indices = [self._index(epoch, position) for position in positions]
-        images, labels = [], []
-        for position, index in zip(positions, indices, strict=True):
-            generator = np.random.default_rng((self.seed, epoch, position))
-            pixels, classes = self.sampler(
-                self.store.image(index), self.store.labels(index), self.store.valid(index), generator
-            )
-            images.append(pixels)
-            labels.append(classes)
+        samples = [
+            self._sample(epoch, position, index) for position, index in zip(positions, indices, strict=True)
+        ]
+        second = stacked_others(samples)
         return Batch(
-            torch.from_numpy(np.stack(images)),
-            torch.from_numpy(np.stack(labels)).long(),
+            torch.from_numpy(np.stack([sample.image for sample in samples])),
+            torch.from_numpy(np.stack([sample.labels for sample in samples])).long(),
             tuple(self.store.pairs[index].id for index in indices),
+            None if second is None else torch.from_numpy(second[0]).long(),
+            None if second is None else torch.from_numpy(second[1]),
         )
+
+    def _sample(self, epoch: int, position: int, index: int) -> Mixed:
+        image, labels = self._drawn(index, np.random.default_rng((self.seed, epoch, position)))
+        if self.mixer is None:
+            return Mixed(image, labels)
+        generator = np.random.default_rng((self.seed, epoch, position, _MIXING))
+
+        def other() -> Drawn:
+            return self._drawn(int(generator.integers(len(self.store))), generator)
+
+        return self.mixer(image, labels, other, generator)
+
+    def _drawn(self, index: int, generator: np.random.Generator) -> Drawn:
+        store = self.store
+        return self.sampler(store.image(index), store.labels(index), store.valid(index), generator)
 
     def _index(self, epoch: int, position: int) -> int:
         if not self.shuffle:

@@ -116,7 +116,7 @@ def train_epoch(run: Run) -> None:
         last = progress.batch % train.accumulate == group - 1
         images, labels = to_device(batch, run)
         with fabric.no_backward_sync(run.network, enabled=not last):
-            scored = Scored(run.network(images), labels)
+            scored = Scored(run.network(images), labels, second=second_labels(batch, labels.device))
             loss = run.objective(scored, images)
             fabric.backward(loss / group)
 
@@ -178,6 +178,15 @@ def to_device(batch: Batch, run: Run) -> tuple[Tensor, Tensor]:
     device = run.fabric.device
     images = batch.images.to(device, non_blocking=True, memory_format=layout)
     return images, batch.labels.to(device, non_blocking=True)
+
+
+def second_labels(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor] | None:
+    """Labels (B, H, W) that are true beside the first ones, and the first ones' shares (B,), if there are
+    any.
+    """
+    if batch.others is None or batch.shares is None:
+        return None
+    return batch.others.to(device, non_blocking=True), batch.shares.to(device, non_blocking=True)
 
 
 @torch.no_grad()

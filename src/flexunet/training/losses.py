@@ -59,14 +59,23 @@ class Scored:
 
     logits: (B, K, H, W), or (B, 1, H, W) for a sigmoid; any float type, brought to float32 here
     labels: int64 (B, H, W), 0 to K - 1 or `IGNORE_INDEX`
+    second: other labels of the same shape that are true at once, ignored where `labels` are, and what
+        `labels` count for, float32 (B,); the truth y is then share * one-hot + (1 - share) * one-hot of both
     local: sums stay in this process
     """
 
-    def __init__(self, logits: Tensor, labels: Tensor, *, local: bool = False) -> None:
+    def __init__(
+        self,
+        logits: Tensor,
+        labels: Tensor,
+        *,
+        second: tuple[Tensor, Tensor] | None = None,
+        local: bool = False,
+    ) -> None:
         logits = logits.float()
         self.single = logits.shape[1] == 1
         self.logits = torch.cat([torch.zeros_like(logits), logits], 1) if self.single else logits
-        self.labels = labels
+        self.labels, self.second = labels, second
         self.num_classes = self.logits.shape[1]
         self.local = local
 
@@ -94,16 +103,33 @@ class Scored:
         """(B, K, H, W), summing to 1 over K."""
         return self.logits.softmax(1)
 
+    def of_truth(self, value: Callable[[Tensor], Tensor]) -> Tensor:
+        """What `value` makes of the true labels (B, H, W); its mean by share where there are two."""
+        first = value(self.labels)
+        if self.second is None:
+            return first
+        others, share = self.second
+        share = share.reshape(-1, *(1 for _ in first.shape[1:]))
+        return share * first + (1 - share) * value(others)
+
+    def log_likelihood_of(self, labels: Tensor) -> Tensor:
+        """(B, H, W): log probability of each pixel's label, 0 at ignored pixels."""
+        return -F.cross_entropy(self.logits, labels, ignore_index=IGNORE_INDEX, reduction="none")
+
+    def weight_of(self, labels: Tensor, weights: Tensor) -> Tensor:
+        """(B, H, W): each pixel's class weight; any finite number at ignored pixels."""
+        return weights[labels.clamp_max(self.num_classes - 1)]
+
     @cached_property
     def log_likelihood(self) -> Tensor:
         """(B, H, W): log probability of the true class, 0 at ignored pixels."""
-        return -F.cross_entropy(self.logits, self.labels, ignore_index=IGNORE_INDEX, reduction="none")
+        return self.of_truth(self.log_likelihood_of)
 
     @cached_property
     def truth(self) -> Tensor:
         """float32 (B, K, H, W): one-hot labels, all zero at ignored pixels."""
-        classes = torch.arange(self.num_classes, device=self.labels.device)
-        return (self.labels[:, None] == classes[:, None, None]).float()
+        classes = torch.arange(self.num_classes, device=self.labels.device)[:, None, None]
+        return self.of_truth(lambda labels: (labels[:, None] == classes).float())
 
     @cached_property
     def channels(self) -> tuple[Tensor, Tensor]:
@@ -131,9 +157,16 @@ def categorical_crossentropy(scored: Scored, weights: Tensor | None = None) -> T
     """
     if weights is None:
         return -scored.total(scored.log_likelihood.sum()) / scored.count
-    of_pixel = weights[scored.labels.clamp_max(scored.num_classes - 1)] * scored.valid
-    total = scored.total(torch.stack([(-scored.log_likelihood * of_pixel).sum(), of_pixel.sum()]))
+    of_pixel = scored.of_truth(lambda labels: scored.weight_of(labels, weights)) * scored.valid
+    total = scored.total(torch.stack([-_weighted_log_likelihood(scored, weights).sum(), of_pixel.sum()]))
     return total[0] / total[1].clamp_min(KERAS_EPSILON)
+
+
+def _weighted_log_likelihood(scored: Scored, weights: Tensor) -> Tensor:
+    """(B, H, W): w log p(true class), 0 at ignored pixels."""
+    return scored.of_truth(
+        lambda labels: scored.log_likelihood_of(labels) * scored.weight_of(labels, weights)
+    )
 
 
 def binary_crossentropy(scored: Scored, weights: Tensor | None = None) -> Tensor:
@@ -148,9 +181,7 @@ def binary_crossentropy(scored: Scored, weights: Tensor | None = None) -> Tensor
     of_class = -torch.log1p(-p.clamp_max(1 - KERAS_EPSILON)) * (1 - y)
     if weights is not None:
         of_class = of_class * weights[:, None, None]
-    positive = scored.log_likelihood
-    if weights is not None:
-        positive = positive * weights[scored.labels.clamp_max(scored.num_classes - 1)]
+    positive = scored.log_likelihood if weights is None else _weighted_log_likelihood(scored, weights)
     elements = of_class.sum(1) * scored.valid - positive
     return scored.total(elements.sum()) / (scored.count * scored.num_classes)
 
@@ -172,11 +203,13 @@ def focal(scored: Scored, weights: Tensor | None = None) -> Tensor:
     """Mean over pixels of -w (1 - p)^2 log p of the true class (Lin et al. 2017, eq. 5, gamma 2); w not
     normalised.
     """
-    likelihood = scored.log_likelihood
-    elements = -((1 - likelihood.exp()) ** FOCAL_GAMMA) * likelihood
-    if weights is not None:
-        elements = elements * weights[scored.labels.clamp_max(scored.num_classes - 1)]
-    return scored.total(elements.sum()) / scored.count
+
+    def of_labels(labels: Tensor) -> Tensor:
+        likelihood = scored.log_likelihood_of(labels)
+        elements: Tensor = -((1 - likelihood.exp()) ** FOCAL_GAMMA) * likelihood
+        return elements if weights is None else elements * scored.weight_of(labels, weights)
+
+    return scored.total(scored.of_truth(of_labels).sum()) / scored.count
 
 
 def tversky(scored: Scored, weights: Tensor | None = None) -> Tensor:
@@ -197,7 +230,8 @@ def lovasz(scored: Scored, weights: Tensor | None = None) -> Tensor:
     """Lovász-Softmax, mean over images of the mean over the foreground classes present in the image.
 
     Berman et al. 2018, eq. 8 to 11 and algorithm 1. An image without any foreground counts the background
-    instead, so that false alarms cost; an image without labelled pixels counts 0.
+    instead, so that false alarms cost; an image without labelled pixels counts 0. Where two labels are true
+    at once, the one of the larger share counts: the sorted errors have no meaning for shares.
     """
     losses = [_lovasz_of_image(scored.probabilities[i], scored.labels[i]) for i in range(len(scored.labels))]
     return scored.per_image(torch.stack(losses) if losses else scored.logits.sum((1, 2, 3)))
@@ -251,7 +285,8 @@ def _overlap_of_images(scored: Scored) -> tuple[Tensor, Tensor]:
         y, p = scored.channels
         return (y * p).sum((1, 2, 3)), (y + p).sum((1, 2, 3))
     # over all classes y and p both sum to 1 in every pixel
-    return (scored.log_likelihood.exp() * scored.valid).sum((1, 2)), 2 * scored.valid.sum((1, 2))
+    likelihood = scored.of_truth(lambda labels: scored.log_likelihood_of(labels).exp())
+    return (likelihood * scored.valid).sum((1, 2)), 2 * scored.valid.sum((1, 2))
 
 
 def dice_loss_multiclass(scored: Scored, weights: Tensor | None = None) -> Tensor:

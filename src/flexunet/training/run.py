@@ -13,7 +13,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from ..augment import Augmenter
+from ..augment import Augmenter, SampleMixer
 from ..bands import Bands
 from ..check.verdict import quick_verdict
 from ..config import Config, DataConfig
@@ -291,8 +291,16 @@ def build_loaders(
     place = {"rank": fabric.global_rank, "world_size": fabric.world_size}
     common: dict[str, Any] = {"seed": train.seed, "num_workers": train.num_workers, **place}
     steps = train.steps_per_epoch and train.steps_per_epoch * train.accumulate
+    mix = config.augment.mix if config.augment.enabled else None
+    mixer = None if mix is None else SampleMixer(mix, data.class_table().background)
     batches = Loader(
-        store, sampler, batch_size=train.batch_size, shuffle=True, steps_per_epoch=steps, **common
+        store,
+        sampler,
+        batch_size=train.batch_size,
+        shuffle=True,
+        steps_per_epoch=steps,
+        mixer=mixer,
+        **common,
     )
     if valid_store is None:
         return batches, None
