@@ -77,6 +77,8 @@ def _system_fault(error: OSError) -> str:
     """What the system refused: the file, where it names one, the reason, and the cure of a full disk."""
     reason = str(error.strerror or error)
     text = f"{error.filename}: {reason}" if error.filename else reason
+    if isinstance(error, (NotADirectoryError, FileExistsError)):
+        text += ". A file lies where a folder is needed; name another folder."
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         text += ". Free some space or write to another disk; what was there before is untouched."
     return text
@@ -96,6 +98,7 @@ def _register() -> None:
         distill,
         evaluate,
         fetch,
+        gap,
         init,
         inspect,
         predict,
@@ -113,6 +116,7 @@ def _register() -> None:
     distill.register(app)
     evaluate.register(app)
     fetch.register(app)
+    gap.register(app)
     init.register(app)
     inspect.register(app)
     predict.register(app)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +18,7 @@ from ..training.folder import RunFolder
 from ..training.loop import monitored
 from ..training.state import Row
 from .libraries import optuna
+from .quiet import quiet
 from .storage import join_study, readable_database_errors
 
 STEPS = 20
@@ -214,18 +213,6 @@ class _Watch:
             written = RunFolder.of(self.config.output).config
             self._epochs = read_config(written).config.train.epochs
         return self._epochs
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """No words of the runs: those of a study are about its trials."""
-    log = logging.getLogger("flexunet")
-    before = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(before)
 
 
 def _out_of_memory(error: BaseException) -> bool:
