@@ -4,6 +4,7 @@ FlexunetError
 ├── ConfigError          (ValueError)       a config says something impossible; carries every Problem found
 ├── DataError            (ValueError)       images, masks or datasets that cannot be used as they are
 ├── RasterError          (OSError)          a picture or raster file that cannot be read or written
+│   └── BandsError                          it is sound, and has not the bands that are asked for
 ├── ModelFileError       (ValueError)       a model file that is damaged, foreign or of another architecture
 ├── OutputExistsError    (FileExistsError)  a result is already there and nobody allowed to replace it
 ├── MissingExtraError    (ImportError)      an optional dependency is needed; the message has the pip command
@@ -68,6 +69,10 @@ class DataError(ProblemsError, ValueError):
 
 class RasterError(FlexunetError, OSError):
     """A picture or raster file that cannot be read or written."""
+
+
+class BandsError(RasterError):
+    """A sound picture or raster file without the bands that are asked for."""
 
 
 class ModelFileError(FlexunetError, ValueError):

@@ -13,7 +13,7 @@ from flexunet.bands import Bands
 from flexunet.classes import Classes
 from flexunet.cli.app import app
 from flexunet.config.schema import FlexUNetConfig
-from flexunet.errors import ConfigError, ModelFileError
+from flexunet.errors import ConfigError, ModelFileError, OutputExistsError
 from flexunet.modelfile import InputRecord, ModelRecord, save_model
 from flexunet.nets import build_network
 
@@ -31,7 +31,12 @@ def test_a_reference_config_is_shown_and_drawn(tmp_path: Path) -> None:
     text = inspect(DATA / "A_train_eval_infer.config", "--picture", picture)
     assert "parameters       125,314" in text
     assert "encoder.0.conv1    convolution 5x5" in text
-    assert picture.stat().st_size > 1000
+    drawn = picture.read_bytes()
+    assert len(drawn) > 1000
+    with pytest.raises(OutputExistsError, match=r"u\.png is there already\. Use --overwrite"):
+        inspect(DATA / "A_train_eval_infer.config", "--picture", picture)
+    assert picture.read_bytes() == drawn
+    inspect(DATA / "A_train_eval_infer.config", "--picture", picture, "--overwrite")
 
 
 def test_a_model_file_also_tells_its_classes_and_bands(tmp_path: Path) -> None:

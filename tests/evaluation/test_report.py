@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
@@ -276,8 +277,14 @@ def test_runs_that_are_not_finished_are_named(dataset: DataConfig, tmp_path: Pat
     with pytest.raises(OutputExistsError, match="another state of model"):
         report_runs([folder])
     model.unlink()
-    with pytest.raises(ModelFileError, match="no trained model"):
+    with pytest.raises(ModelFileError, match=r"no trained model .* go on: flexunet train .*run --resume"):
         report_runs([folder])
+    copied = tmp_path / "copied"  # its config.toml still names the folder it was trained in
+    painted_model(model, dataset)
+    shutil.copytree(folder, copied)
+    (copied / "model.safetensors").unlink()
+    with pytest.raises(ModelFileError, match="copied: holds no trained model"):
+        report_runs([copied])
 
 
 def flexunet(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:

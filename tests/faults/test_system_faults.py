@@ -21,3 +21,4 @@ def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "taken").touch()
     said = flexunet("convert", CONFIG, "taken/new.toml", cwd=tmp_path, code=2).stderr
     assert "Error: taken" in said
+    assert "A file lies where a folder is needed; name another folder." in said

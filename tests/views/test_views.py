@@ -107,6 +107,11 @@ def test_a_gallery_of_any_shapes_and_gaps_is_drawn(tmp_path: Path) -> None:
         cards.append(Card(picture, labels, 1 - labels.clip(0, 1), f"{width}x{height} 滑坡 " * 12))
     gallery(cards, TWO, tmp_path / "all.png", title="worst")
     gallery([Card(cards[0].rgb, None, cards[0].predicted)], TWO, tmp_path / "no_truth.png")
+    # one card has a truth only, one a prediction only
+    gallery([Card(cards[0].rgb, cards[0].truth, None), Card(cards[1].rgb, None, cards[1].predicted)],
+            TWO, tmp_path / "mixed.png", panel_px=40, columns=1)  # fmt: skip
+    mixed = np.asarray(Image.open(tmp_path / "mixed.png").convert("L")).astype(int)
+    assert (mixed[150:170, 16 + 46 + 5 : 16 + 86] == 255).all(), "no truth: paper, not the prediction"
     gallery([], TWO, tmp_path / "empty.png", title="nothing")
     assert size(tmp_path / "all.png")[0] > size(tmp_path / "no_truth.png")[0]
-    assert len(list(tmp_path.iterdir())) == 3
+    assert len(list(tmp_path.iterdir())) == 4

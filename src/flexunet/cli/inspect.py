@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ..errors import ConfigError
+from ..errors import ConfigError, OutputExistsError
 
 if TYPE_CHECKING:
     from ..modelfile import ModelRecord
@@ -36,6 +36,7 @@ def inspect_command(
         None, "--batch", min=1, help="Images a step for the memory; left out: as configured."
     ),
     picture: Path = typer.Option(None, "--picture", help="PNG file to draw the network in, as a U."),
+    overwrite: bool = typer.Option(False, "--overwrite", help="Replace the picture that is there."),
 ) -> None:
     """Show a network's layers, parameters, arithmetic, receptive field and memory.
 
@@ -43,6 +44,9 @@ def inspect_command(
 
     Example: flexunet inspect model.safetensors --picture u.png
     """
+    asked = _parse_size(size) if size else None
+    if picture is not None and picture.exists() and not overwrite:
+        raise OutputExistsError(f"{picture} is there already. Use --overwrite, or name another file.")
     from ..config import read_config
     from ..modelfile import MODEL_SUFFIXES, is_model_file, read_record
     from ..nets import summarise
@@ -68,7 +72,7 @@ def inspect_command(
         model, data, train_batch = config.model, config.data, config.train.batch_size
         bands = channels or data.channels or (len(data.bands) if data.bands else 3)
         classes, trained = len(data.classes), data.size
-    height, width = _parse_size(size) if size else trained
+    height, width = asked or trained
     summary = summarise(model, classes, (bands, height, width), batch or train_batch)
     _print_layers(summary.layers)
     _print_summary(summary)

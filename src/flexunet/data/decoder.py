@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config.schema import DataConfig
-from ..errors import DataError, Problem, RasterError
+from ..errors import BandsError, DataError, Problem, RasterError
 from ..raster import read_picture
 from .cache import remove_entry, source_key
 from .entry import Entry, Header, digest_of, moments_of, read_entry, write_entry
@@ -23,6 +23,7 @@ REDUCE_TO = 1.5
 """Size of a reduced picture in network sizes: enough for zooming in by that much without loss."""
 
 _DAMAGED_CURE = 'Replace the file, or leave damaged ones out: data.on_damaged = "skip".'
+_BANDS_CURE = "Choose with data.bands and data.channels."
 _RESIZE_CURE = 'If both show the same ground, set data.mask_size = "resize".'
 
 
@@ -55,6 +56,8 @@ class Decoder:
                 if entry is not None and self._suits(entry):
                     return entry
             entry = self._decode(pair, place, version)
+        except BandsError as error:
+            return Failure(Problem(str(error), cure=_BANDS_CURE), damaged=False)
         except RasterError as error:
             return Failure(Problem(str(error), cure=_DAMAGED_CURE), damaged=True)
         except DataError as error:

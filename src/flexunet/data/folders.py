@@ -17,6 +17,7 @@ Split = Literal["train", "valid", "test"]
 MASK_SUFFIXES = (*IMAGE_SUFFIXES, ".npz")
 
 _EMPTY_CURE = "Put the files there, or correct the folders in [data]."
+_UNNAMED_CURE = "Name images and masks of the split in [data], or pictures without objects as negatives."
 _SPLIT_NAMES: dict[Split, tuple[str, ...]] = {
     "train": ("train", "training"),
     "valid": ("valid", "val", "validation"),
@@ -59,11 +60,13 @@ def split_folders(data: DataConfig, split: Split) -> SplitConfig:
             f"the {split} split has no folders; name them in data.{split}.images and .masks, or set data.root"
         )
     if not data.root.is_dir():
-        raise DataError(f"data.root {data.root} is no folder")
+        raise DataError(f"data.root {data.root} is no folder. Name the dataset's: --set data.root=FOLDER")
     base = _first_folder(data.root, _SPLIT_NAMES[split])
     if base is None:
-        there = sorted(item.name for item in data.root.iterdir() if item.is_dir())
-        raise DataError(f"data.root {data.root} has no folder {split!r}; it holds {there or 'no folders'}")
+        raise DataError(
+            f"data.root {data.root} has no folder {split!r}; it holds {_folders_in(data.root)}. Name the "
+            f"dataset's folder, or those of the split in data.{split}.images and .masks."
+        )
     images = _first_folder(base, _IMAGE_FOLDERS)
     masks = _first_folder(base, _MASK_FOLDERS)
     negatives = _first_folder(base, _NEGATIVE_FOLDERS)
@@ -71,8 +74,16 @@ def split_folders(data: DataConfig, split: Split) -> SplitConfig:
         lacking = " and ".join(
             name for name, folder in (("'images'", images), ("'masks'", masks)) if folder is None
         )
-        raise DataError(f"{base} has no folder {lacking}")
+        raise DataError(
+            f"{base} has no folder {lacking}; it holds {_folders_in(base)}. Name the folders in "
+            f"data.{split}.images and .masks."
+        )
     return SplitConfig(images=(images,), masks=(masks,), negatives=(negatives,) if negatives else ())
+
+
+def _folders_in(folder: Path) -> str:
+    there = sorted(item.name for item in folder.iterdir() if item.is_dir() and not item.name.startswith("."))
+    return ", ".join(there) or "no folders"
 
 
 def list_files(
@@ -105,8 +116,10 @@ def list_files(
             skipped += len(files) - len(wanted)
             name = group if group else (str(number) if len(folders) > 1 else "")
             found += [Found(file, name) for file in wanted]
-    if not found and not problems:
-        listed = ", ".join(str(folder) for folder in folders) or "no folder"
+    if not folders:
+        problems.append(Problem(f"{what}: no folder is named for them", cure=_UNNAMED_CURE))
+    elif not found and not problems:
+        listed = ", ".join(map(str, folders))
         problems.append(Problem(f"{what}: nothing named {', '.join(suffixes)} in {listed}", cure=_EMPTY_CURE))
     return found, problems, skipped
 

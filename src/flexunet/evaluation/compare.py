@@ -150,16 +150,21 @@ def _same_images(reports: Sequence[dict[str, Any]], names: Sequence[str]) -> Non
     for report, name in zip(reports[1:], names[1:], strict=True):
         for what, one, other in (
             ("split", first["split"], report["split"]),
-            ("classes", first["classes"], report["classes"]),
-            ("images", first["data"]["fingerprint"], report["data"]["fingerprint"]),
+            ("classes", ", ".join(first["classes"]), ", ".join(report["classes"])),
+            ("images", _images(first), _images(report)),
         ):
             if one != other:
                 cure = "Evaluate all of them on one dataset: --data FOLDER."
                 problems.append(
-                    Problem(f"other {what} than {names[0]}: {other} and {one}", where=name, cure=cure)
+                    Problem(f"other {what} than {names[0]}: {other}; not {one}", where=name, cure=cure)
                 )
     if problems:
         raise DataError("these runs cannot be compared:", problems)
+
+
+def _images(report: dict[str, Any]) -> str:
+    """The images of a report, in words that tell them apart."""
+    return f"{len(report['images'])} of fingerprint {report['data']['fingerprint'][:8]}"
 
 
 def _disagreements(

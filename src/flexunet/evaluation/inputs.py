@@ -12,7 +12,7 @@ from ..data import split_folders
 from ..errors import ConfigError, DataError
 from ..files import write_text
 from ..modelfile import MODEL_SUFFIXES, ModelRecord, is_model_file, read_record
-from ..prediction.locate import CONFIGS_OF_RUNS, config_of_run, model_of_config, model_of_run
+from ..prediction.locate import CONFIGS_OF_RUNS, config_of_run, locate_model, model_of_config
 from .evaluate import Evaluation, evaluate
 from .opening import Progress, Split
 from .reference import DEFAULT_LOSS, DEFAULT_METRIC, loss_name, metric_name
@@ -66,7 +66,7 @@ def _of_run(folder: Path, overrides: Sequence[str]) -> Job:
     config = config_of_run(folder)
     if config is None:
         raise ConfigError(f"{folder} is no run folder: it has no {' or '.join(CONFIGS_OF_RUNS)}")
-    job = _of_config(config, overrides, model_of_run(folder))
+    job = _of_config(config, overrides, locate_model(folder).model)
     return _replaced(job, base=folder)
 
 

@@ -41,7 +41,11 @@ def locate_model(path: Path) -> Located:
     if path.is_dir():
         found = model_of_run(path)
         if found is None:
-            raise ModelFileError(f"{path}: holds no trained model (none of {', '.join(MODELS_OF_RUNS)}).")
+            begun = config_of_run(path) is not None
+            cure = f" Train it, or go on: flexunet train {path} --resume" if begun else ""
+            raise ModelFileError(
+                f"{path}: holds no trained model (none of {', '.join(MODELS_OF_RUNS)}).{cure}"
+            )
         return Located(found)
     if path.suffix.lower() not in CONFIG_SUFFIXES:
         return Located(path)

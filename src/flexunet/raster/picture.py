@@ -10,11 +10,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import RasterError
+from ..errors import BandsError
 from .decode import Decoded, check_size, decode_npy, decode_picture, sniff
 from .grid import Grid
 from .reader import GdalReader, band_names, coloured, refuse_foreign, side_grid
-from .values import bring_to_native, data_mask, without_bad_floats
+from .values import bring_to_native, chosen_bands, data_mask, without_bad_floats
 
 
 @dataclass(frozen=True)
@@ -140,12 +140,10 @@ def _select(
     path: Path, raw: NDArray[Any], names: tuple[str, ...], bands: Sequence[int] | None, channels: int | None
 ) -> tuple[NDArray[Any], tuple[str, ...], tuple[str, ...]]:
     """The bands asked for, brought to `channels`; their names; notes."""
-    count = len(raw)
     if bands is not None:
-        if not bands or any(not 1 <= band <= count for band in bands):
-            raise RasterError(f"{path}: has bands 1 to {count}; bands {list(bands)} are asked for")
-        raw = raw[[band - 1 for band in bands]]
-        names = tuple(names[band - 1] for band in bands)
+        places = [band - 1 for band in chosen_bands(path, bands, len(raw))]
+        raw = raw[places]
+        names = tuple(names[place] for place in places)
     if channels is None or len(raw) == channels:
         return raw, names, ()
     if len(raw) == 1:
@@ -154,4 +152,4 @@ def _select(
     if channels == 1 and len(raw) == 3 and raw.dtype == np.uint8:
         grey = np.tensordot(np.array([0.299, 0.587, 0.114]), raw, 1)  # ITU-R BT.601 luma
         return np.rint(grey)[None].astype(np.uint8), ("grey",), ("colour turned to grey (BT.601 luma)",)
-    raise RasterError(f"{path}: has {len(raw)} bands where {channels} are expected; choose with data.bands")
+    raise BandsError(f"{path}: has {len(raw)} bands where {channels} are expected")

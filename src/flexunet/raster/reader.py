@@ -19,7 +19,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOEr
 from ..errors import RasterError
 from .decode import decode_npy, decode_picture, sniff
 from .grid import PIXEL_TRANSFORM, ControlPoint, Grid
-from .values import bring_to_native, data_mask, native_dtype, without_bad_floats
+from .values import bring_to_native, chosen_bands, data_mask, native_dtype, without_bad_floats
 from .window import Window
 
 # Most pictures have no georeference and need none; a filter inside `catch_warnings` would not be thread-safe.
@@ -97,11 +97,7 @@ class _Reader:
         window = window or Window(0, 0, height, width)
         if not window.within(height, width):
             raise RasterError(f"{self.path}: {window} lies outside its {height} x {width} pixels")
-        chosen = tuple(bands) if bands is not None else tuple(range(1, count + 1))
-        missing = [band for band in chosen if not 1 <= band <= count]
-        if missing or not chosen:
-            raise RasterError(f"{self.path}: has bands 1 to {count}; bands {list(chosen)} are asked for")
-        return window, chosen
+        return window, chosen_bands(self.path, bands, count)
 
 
 class PictureReader(_Reader):

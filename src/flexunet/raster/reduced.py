@@ -16,7 +16,7 @@ from rasterio.errors import RasterioError
 from ..errors import RasterError
 from .grid import Grid
 from .reader import GdalReader, coloured, open_raster
-from .values import bring_to_native, data_mask, without_bad_floats
+from .values import bring_to_native, chosen_bands, data_mask, without_bad_floats
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,7 @@ def read_reduced(
     """
     with open_raster(path) as reader:
         count, height, width = reader.shape
-        chosen = tuple(bands) if bands is not None else tuple(range(1, count + 1))
-        if not chosen or any(not 1 <= band <= count for band in chosen):
-            raise RasterError(f"{path}: has bands 1 to {count}; bands {list(chosen)} are asked for")
+        chosen = chosen_bands(path, bands, count)
         small = reduced_shape((height, width), edge_px)
         names = tuple(reader.band_names[band - 1] for band in chosen)
         if isinstance(reader, GdalReader):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..errors import BandsError
 
 BAD_MAGNITUDE = 1e38
 """Floats at least this large are marks for missing data (-3.4028235e38, 1e38 ...), never measurements."""
@@ -25,6 +29,19 @@ def bring_to_native(pixels: NDArray[Any]) -> NDArray[Any]:
         raise ValueError(f"pixels of type {pixels.dtype} are no numbers that a network could use")
     with np.errstate(over="ignore"):
         return pixels.astype(native_dtype(pixels.dtype.name), copy=False)
+
+
+def chosen_bands(path: Path, bands: Sequence[int] | None, count: int) -> tuple[int, ...]:
+    """The bands that are asked for, counted from 1, of a file's `count`; all of them for None.
+
+    Raises:
+        BandsError: there are none such.
+    """
+    chosen = tuple(range(1, count + 1)) if bands is None else tuple(bands)
+    if not chosen or any(not 1 <= band <= count for band in chosen):
+        plural = "" if count == 1 else "s"
+        raise BandsError(f"{path}: has {count} band{plural}; {list(chosen)} are asked for")
+    return chosen
 
 
 def data_mask(

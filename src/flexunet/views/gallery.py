@@ -47,7 +47,6 @@ def gallery(
 
     The prediction carries the truth's outline in white, so that errors show.
     """
-    sheets = [panels(card, classes, panel_px) for card in cards]
     headings = _headings(cards)
     card_w = len(headings) * (panel_px + _GAP) - _GAP
     card_h = _CAPTION + panel_px
@@ -60,15 +59,17 @@ def gallery(
     draw = ImageDraw.Draw(sheet)
     if title:
         draw.text((_MARGIN, _MARGIN - 4), title, fill=_INK, font=_font(title, 17))
-    for index, (card, shown) in enumerate(zip(cards, sheets, strict=True)):
+    for index, card in enumerate(cards):
         left = _MARGIN + index % columns * (card_w + 2 * _MARGIN)
         upper = top + index // columns * (card_h + _MARGIN)
         draw.text((left, upper + 3), _elided(card.caption, card_w), fill=_INK, font=_font(card.caption, 13))
-        for place, (heading, panel) in enumerate(zip(headings, shown, strict=True)):
+        shown = panels(card, classes, panel_px)
+        for place, heading in enumerate(headings):
             x = left + place * (panel_px + _GAP)
             if index < columns:
                 draw.text((x, top - 16), heading, fill=_FAINT, font=_font(heading, 12))
-            sheet.paste(Image.fromarray(panel), (x, upper + _CAPTION))
+            if heading in shown:
+                sheet.paste(Image.fromarray(shown[heading]), (x, upper + _CAPTION))
     _draw_legend(draw, classes, height - _legend_height(classes))
     with whole_file(path) as beside:
         sheet.save(beside, format="PNG")
@@ -83,21 +84,21 @@ def _headings(cards: Sequence[Card]) -> list[str]:
     return headings
 
 
-def panels(card: Card, classes: Classes, edge: int) -> list[RGB]:
-    """The card's pictures, drawn at the size they are shown at."""
+def panels(card: Card, classes: Classes, edge: int) -> dict[str, RGB]:
+    """The card's pictures by heading, drawn at the size they are shown at; only those that it has."""
     rgb = _fitted(card.rgb, edge)
     shape = rgb.shape[:2]
-    shown = [rgb]
+    shown = {"image": rgb}
     truth = None if card.truth is None else _fitted_labels(card.truth, shape)
     if truth is not None:
-        shown.append(overlay(rgb, truth, classes))
+        shown["truth"] = overlay(rgb, truth, classes)
     if card.predicted is not None:
         predicted = overlay(rgb, _fitted_labels(card.predicted, shape), classes)
         if truth is not None:
             for label in classes.foreground:
                 predicted[outline(truth == label)] = 255
-        shown.append(predicted)
-    return [_framed(panel, edge) for panel in shown]
+        shown["prediction"] = predicted
+    return {heading: _framed(panel, edge) for heading, panel in shown.items()}
 
 
 def _fitted(rgb: RGB, edge: int) -> RGB:

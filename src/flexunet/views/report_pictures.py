@@ -19,7 +19,7 @@ _GAP_PX = 4
 
 def card_strip(card: Card, classes: Classes, panel_px: int = 200) -> bytes:
     """Image, truth and prediction side by side, each fitted into a square of `panel_px`; JPEG."""
-    return _joined(panels(card, classes, panel_px))
+    return _joined(list(panels(card, classes, panel_px).values()))
 
 
 def compare_strip(
@@ -33,9 +33,9 @@ def compare_strip(
 
     rgb: uint8 (H, W, 3); truth and predictions: uint8 (H, W).
     """
-    shown = [panels(Card(rgb, truth, None), classes, panel_px)[1]]
-    shown += [panels(Card(rgb, truth, labels), classes, panel_px)[2] for labels in predictions]
-    return _joined([panels(Card(rgb, None, None), classes, panel_px)[0], *shown])
+    plain = panels(Card(rgb, truth, None), classes, panel_px)
+    drawn = [panels(Card(rgb, truth, labels), classes, panel_px) for labels in predictions]
+    return _joined([plain["image"], plain["truth"], *(shown["prediction"] for shown in drawn)])
 
 
 def _joined(parts: Sequence[RGB]) -> bytes:
