@@ -62,6 +62,13 @@ def predict_command(
         "--probability",
         help="Also probabilities of the foreground: grey PNG or .npz; of scenes GeoTIFF.",
     ),
+    unsure: str = typer.Option(
+        None,
+        "--unsure",
+        metavar="LEVEL[,MARGIN]",
+        help="Leave open, as one more class, what is less applicable than LEVEL (0.05: farther than 95 of "
+        "100 held-out pictures) or decided by a smaller margin of probability (left out: LEVEL too).",
+    ),
     uncalibrated: bool = typer.Option(
         False, "--uncalibrated", help="Without the temperature and threshold that the model file holds."
     ),
@@ -75,6 +82,11 @@ def predict_command(
         "uint8", "--probability-type", help="Scenes: uint8 (in 1/254) or float16."
     ),
     confidence: str = typer.Option(None, "--confidence", help="Scenes: also how sure, entropy or margin."),
+    applicability: bool = typer.Option(
+        None,
+        "--applicability/--no-applicability",
+        help="Scenes: also how much the ground is like that of training; left out: where the model knows.",
+    ),
     html: bool = typer.Option(False, "--html", help="Scenes: also a map for any browser, in one file."),
     polygons: str = typer.Option(
         None, "--polygons", help="Scenes: also polygons with attributes: gpkg, geojson, parquet or shp."
@@ -120,7 +132,7 @@ def predict_command(
     """
     if tiled and whole:
         raise ConfigError("--tiled and --whole exclude each other.")
-    from ..prediction import Predictor, locate_model
+    from ..prediction import Predictor, Unsure, locate_model
     from ..prediction.scenes import find_sources, is_scene
     from .predict_scenes import SceneWishes, predict_all_scenes
 
@@ -148,11 +160,20 @@ def predict_command(
     predictor = predictor.with_settings(**{key: value for key, value in changed.items() if value is not None})
     if uncalibrated:
         predictor = predictor.uncalibrated()
+    if unsure is not None:
+        predictor = predictor.with_unsure(Unsure.parse(unsure))
+        if predictor.familiar is None:
+            typer.echo(
+                "Note: the model file does not say how far pictures lie from those of training, so --unsure "
+                "goes by the margin alone; flexunet evaluate RUN --calibrate adds it.",
+                err=True,
+            )
     typer.echo(f"Predicting on {predictor.compute}.", err=True)
     wishes = SceneWishes(
         probability=tuple(probability_of or ()) or ("all" if probability else ()),
         probability_type=probability_type,
         confidence=confidence,
+        applicability=predictor.familiar is not None if applicability is None else applicability,
         overlay=overlay,
         html=html,
         aoi=aoi,

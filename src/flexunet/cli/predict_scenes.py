@@ -27,6 +27,7 @@ class SceneWishes:
     """Names of classes; `all`: the foreground."""
     probability_type: str
     confidence: str | None
+    applicability: bool
     overlay: bool
     html: bool
     aoi: Path | None
@@ -74,6 +75,7 @@ class SceneWishes:
             probability=self._labels(classes),
             probability_type=self.probability_type,  # type: ignore[arg-type]  # checked above
             confidence=self.confidence,  # type: ignore[arg-type]  # checked above
+            applicability=self.applicability,
             max_memory=parse_bytes(self.max_memory) if self.max_memory is not None else None,
             resolution=(self.resolution, self.resolution) if self.resolution is not None else None,
             strict=self.strict,
@@ -191,9 +193,12 @@ def predict_all_scenes(
             )
 
         def finish(scene: str | Path, result: SceneResult) -> list[str]:
-            notes = list(make_products(scene, result, classes, products, progress=tell))
+            notes = list(make_products(scene, result, predictor.classes, products, progress=tell))
             if wishes.truth is not None:
-                notes += _evaluate(scene, result, classes, wishes.truth, wishes.truth_attribute, tell)
+                open_label = len(classes) if predictor.unsure is not None else None
+                notes += _evaluate(
+                    scene, result, classes, wishes.truth, wishes.truth_attribute, open_label, tell
+                )
             return notes
 
         report = predict_scenes(scenes, folder, options, predict_one, finish, products)
@@ -221,6 +226,7 @@ def _evaluate(
     classes: Classes,
     truth: Path,
     attribute: str | None,
+    open_label: int | None,
     progress: Progress,
 ) -> list[str]:
     """The scores of a scene, in a folder beside it and in words."""
@@ -234,6 +240,7 @@ def _evaluate(
         result.class_map.with_name(f"{result.class_map.stem}_evaluation"),
         scene=None if is_address(scene) else Path(scene),
         attribute=attribute,
+        open_label=open_label,
         overwrite=True,
         progress=progress,
     )

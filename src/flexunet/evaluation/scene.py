@@ -41,6 +41,7 @@ _COPIED = ("iou", "f1", "precision", "recall", "foreground", "pixel_accuracy")
 _DEFINITIONS = {
     **{name: DEFINITIONS[name] for name in _COPIED},
     "pixels": "Pixels with both a predicted class and a truth; only these are counted.",
+    "unsure": "Pixels with a truth whose class was left open (predict --unsure); not counted.",
     "not_predicted": "Pixels with a truth but without a predicted class: no data, or outside the area of "
     "interest.",
     "objects": "Connected regions (8 neighbours) of one class. Of the true ones: found, at least half of the "
@@ -69,6 +70,7 @@ def evaluate_scene(
     *,
     scene: Path | None = None,
     attribute: str | None = None,
+    open_label: int | None = None,
     least_object_px: int = 1,
     overwrite: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
@@ -85,6 +87,7 @@ def evaluate_scene(
         truth: see `open_truth`.
         scene: shown below the error picture; left out: the errors on white.
         attribute: of truth polygons, the one that says the class.
+        open_label: of pixels that `predict --unsure` left open; they are not counted.
         least_object_px: smaller objects are not counted as objects.
         overwrite: whether an evaluation in `out` may be replaced.
         progress: told ("evaluating", pixels done, pixels in all).
@@ -98,7 +101,7 @@ def evaluate_scene(
         raise OutputExistsError(f"{out} holds an evaluation already. Use --overwrite, or another folder.")
     confusion = ConfusionMatrix(len(classes))
     objects = {label: ObjectCounter(label, least_object_px) for label in classes.foreground}
-    left_out = {"not_predicted": 0, "not_predicted_foreground": 0, "no_truth": 0}
+    left_out = {"not_predicted": 0, "not_predicted_foreground": 0, "no_truth": 0, "unsure": 0}
     with gdal_session(_CACHE_BYTES), open_raster(class_map) as predicted:
         count, height, width = predicted.shape
         if count != 1:
@@ -111,7 +114,7 @@ def evaluate_scene(
                 part = Path(work) / "errors.tif"
                 with create_part(part, _error_layer(), shape) as write:
                     for window in strips(shape):
-                        labels, found = _both(predicted, known, window, classes, left_out)
+                        labels, found = _both(predicted, known, window, classes, left_out, open_label)
                         confusion.add(labels, found)
                         for counter in objects.values():
                             counter.add(labels, found)
@@ -196,26 +199,39 @@ def scene_table(scores: dict[str, Any]) -> str:
         pixels = left_out["not_predicted"]
         share = percent(left_out["not_predicted_foreground"] / pixels)
         lines.append(f"{pixels:,} pixels with a truth were not predicted, {share} of them foreground")
+    if left_out["unsure"]:
+        share = percent(left_out["unsure"] / (left_out["unsure"] + scores["pixels"]))
+        lines.append(
+            f"{left_out['unsure']:,} pixels with a truth, {share}, were left open and are not counted"
+        )
     return "\n".join(lines)
 
 
 def _both(
-    predicted: RasterReader, known: Truth, window: Window, classes: Classes, left_out: dict[str, int]
+    predicted: RasterReader,
+    known: Truth,
+    window: Window,
+    classes: Classes,
+    left_out: dict[str, int],
+    open_label: int | None,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Truth and prediction of a window, IGNORE_INDEX in both where either says nothing."""
     band, valid = predicted.read_valid(window)
     labels = known.labels(window)
-    if bool(((band[0] >= len(classes)) & (band[0] != IGNORE_INDEX) & valid).any()):
+    open_ = np.zeros_like(valid) if open_label is None else valid & (band[0] == open_label)
+    if bool(((band[0] >= len(classes)) & (band[0] != IGNORE_INDEX) & valid & ~open_).any()):
         highest = band[0][valid & (band[0] != IGNORE_INDEX)].max()
         raise DataError(
             f"{predicted.path}: has label {highest}; labels are 0 to {len(classes) - 1} "
             f"({', '.join(classes.names)})."
         )
-    missing = ~valid | (band[0] == IGNORE_INDEX)
+    missing = ~valid | (band[0] == IGNORE_INDEX) | open_
     said = labels != IGNORE_INDEX
     background = -1 if classes.background is None else classes.background
-    left_out["not_predicted"] += int((missing & said).sum())
-    left_out["not_predicted_foreground"] += int((missing & said & (labels != background)).sum())
+    left_out["unsure"] += int((open_ & said).sum())
+    missed = missing & said & ~open_
+    left_out["not_predicted"] += int(missed.sum())
+    left_out["not_predicted_foreground"] += int((missed & (labels != background)).sum())
     left_out["no_truth"] += int((~missing & ~said).sum())
     unknown = missing | ~said
     ignored = np.uint8(IGNORE_INDEX)

@@ -19,6 +19,7 @@ from ..raster import Picture, write_labels_png, write_png, write_raster
 from .framing import Tiling
 from .outputs import Outputs, name_outputs, refuse_replacing
 from .predictor import Prediction, Predictor
+from .table import TABLE, check_table, is_far, row_of, write_table
 
 Progress = Callable[[str, int, int], None]
 """What is being done, pictures done, pictures in all."""
@@ -62,6 +63,8 @@ def predict_files(
     - `out/NAME.tif`, for images with a georeference: the same classes as a band with the image's grid and a
       colour table; pixels without data are 255, declared as nodata.
     - `out/overlays/NAME.png` with `overlay`: the image, its objects tinted and outlined.
+    - `out/predictions.csv`, where the model file says how far pictures lie from those of training: a row an
+      image with its applicability; rows of earlier images stay.
     - `out/probabilities/` with `probability`: with one foreground class NAME.png, grey 0 to 255 for its
       probability 0 to 1; with more NAME.npz, float16 (K, H, W) under `probabilities`; for images with a
       georeference NAME.tif, a band a foreground class, 0 to 255.
@@ -75,10 +78,13 @@ def predict_files(
     """
     outputs, notes = name_outputs(images, out)
     refuse_replacing(outputs, overlay=overlay, probability=probability, overwrite=overwrite)
+    if predictor.familiar is not None:
+        check_table(out / TABLE, predictor.classes, overwrite=overwrite)
     failed: list[Problem] = []
     written: list[Path] = []
     reading: deque[Path] = deque()
-    tiled = 0
+    tiled = far = 0
+    rows = []
 
     def pictures() -> Iterator[Picture]:
         for path, picture in _read_ahead(images, predictor.read):
@@ -97,13 +103,22 @@ def predict_files(
         pictures(), tiling=tiling, tta=tta, keep_probabilities=probability, progress=window_done
     ):
         image = reading.popleft()
-        _write(outputs[image], prediction, predictor.record.classes, overlay)
+        _write(outputs[image], prediction, predictor.classes, predictor.record.classes, overlay)
+        if predictor.familiar is not None:
+            far += is_far(prediction)
+            rows.append(row_of(image, outputs[image].labels, prediction, predictor.classes))
         written.append(outputs[image].labels)
         tiled += len(predictor.framing(prediction.labels.shape, tiling).grid) > 1
         if progress is not None:
             progress("predicting", len(written) + len(failed), len(images))
     if tiled:
         notes.append(f"{tiled} of {len(images)} images were predicted in overlapping tiles.")
+    write_table(out / TABLE, rows, overwrite=overwrite)
+    if far:
+        notes.append(
+            f"{far} of {len(written)} images lie as far from those of training as at most 5 of 100 held-out "
+            f"ones do: do not trust their classes without a look (column far of {out / TABLE})."
+        )
     return FilesReport(tuple(written), tuple(failed), tuple(notes))
 
 
@@ -136,17 +151,20 @@ def problem_of(path: Path, fault: Exception) -> Problem:
     return Problem(text.removeprefix(f"{path}: ").removeprefix(f"{path} "), path)
 
 
-def _write(outputs: Outputs, prediction: Prediction, classes: Classes, overlay: bool) -> None:
-    """Everything of one picture, the palette PNG last."""
+def _write(outputs: Outputs, prediction: Prediction, classes: Classes, known: Classes, overlay: bool) -> None:
+    """Everything of one picture, the palette PNG last. `known`: the classes that have a probability."""
     picture, labels = prediction.picture, prediction.labels
     if overlay:
-        from ..views import display_rgb
+        from ..views import display_rgb, write_note
         from ..views import overlay as draw_overlay
 
         rgb = display_rgb(picture.pixels, picture.valid, band_names=picture.band_names or None)
-        write_png(outputs.overlay, draw_overlay(rgb, labels, classes))
+        drawn = draw_overlay(rgb, labels, classes)
+        if prediction.applicability is not None:
+            write_note(drawn, f"applicability {prediction.applicability:.2f}", warn=is_far(prediction))
+        write_png(outputs.overlay, drawn)
     if prediction.probabilities is not None:
-        _write_probabilities(outputs, prediction.probabilities, picture, classes)
+        _write_probabilities(outputs, prediction.probabilities, picture, known)
     if picture.grid.is_georeferenced:
         band = labels if picture.valid.all() else np.where(picture.valid, labels, np.uint8(IGNORE_INDEX))
         write_raster(outputs.raster, band, picture.grid, nodata=IGNORE_INDEX, colours=classes.colours)

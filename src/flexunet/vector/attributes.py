@@ -23,6 +23,7 @@ def columns_of(
     first_id: int,
     probability: bool,
     terrain: bool,
+    applicability: bool = False,
 ) -> Columns:
     """One array a field, in the order of the fields; lengths in metres, or pixels without a CRS."""
     unit = "px" if surveyor.method == "pixels" else "m"
@@ -44,6 +45,10 @@ def columns_of(
         layer = objects.layers["probability"]
         columns["prob_mean"] = layer.means
         columns["prob_max"] = np.where(layer.counts > 0, layer.highest, np.nan)
+    if applicability:
+        layer = objects.layers["applicability"]
+        columns["appl_mean"] = layer.means
+        columns["appl_min"] = np.where(layer.counts > 0, layer.lowest, np.nan)
     if terrain:
         columns |= _terrain_columns(objects, surveyor, unit)
     return columns

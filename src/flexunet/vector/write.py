@@ -55,6 +55,7 @@ def write_polygons(
     *,
     classes: Classes,
     probability: Path | None = None,
+    applicability: Path | None = None,
     dem: Path | None = None,
     min_area: float = 0.0,
     simplify: float = 0.0,
@@ -75,7 +76,9 @@ def write_polygons(
         class_map: uint8 labels, one band. Its nodata value (but 0) and `IGNORE_INDEX` are no polygons.
         out: `.gpkg`, `.geojson`, `.parquet` or `.shp`. GeoJSON is in longitude and latitude (RFC 7946), all
             others in the CRS of the class map; pixels (column, row) where it has none.
-        probability: one band, or one band a class, on the grid of the class map; bytes are 1/254.
+        probability: one band, or one band a class, on the grid of the class map; bytes are 1/254. A last
+            class without a band, such as `unsure`, has none.
+        applicability: one band on the grid of the class map; bytes are 1/254.
         dem: elevations in metres, on any grid with a CRS.
         min_area: smaller polygons are left out, before simplification: m², or pixels without a CRS.
         simplify: bends that are smaller go, in metres, or pixels without a CRS; shared borders stay shared.
@@ -97,7 +100,7 @@ def write_polygons(
     background = () if classes.background is None else (classes.background,)
     skipped = tuple(skip) if skip is not None else background
     with ExitStack() as stack:
-        source = _Source(stack, class_map, classes, probability, dem)
+        source = _Source(stack, class_map, classes, probability, applicability, dem)
         surveyor = source.surveyor
         counted = Inventory(classes.names, "px" if surveyor.method == "pixels" else "m2")
         crs, carry, notes = _target_crs(kind, surveyor)
@@ -128,7 +131,13 @@ class _Source:
     """The class map with what lies over it, strip by strip."""
 
     def __init__(
-        self, stack: ExitStack, class_map: Path, classes: Classes, probability: Path | None, dem: Path | None
+        self,
+        stack: ExitStack,
+        class_map: Path,
+        classes: Classes,
+        probability: Path | None,
+        applicability: Path | None,
+        dem: Path | None,
     ) -> None:
         self.reader = reader = stack.enter_context(open_raster(class_map))
         if reader.shape[0] != 1 or reader.dtype == "float32":
@@ -138,25 +147,37 @@ class _Source:
             )
         self.size_hw = reader.shape[1:]
         self.surveyor = Surveyor(reader.grid, self.size_hw)
-        self.probability: RasterReader | None = None
-        if probability is not None:
-            self.probability = stack.enter_context(open_raster(probability))
-            bands, size_hw = self.probability.shape[0], self.probability.shape[1:]
-            if size_hw != self.size_hw or bands not in (1, len(classes)):
-                raise DataError(
-                    f"{probability}: has {bands} bands of {size_hw[0]} x {size_hw[1]} pixels; expected 1 or "
-                    f"{len(classes)} (one a class) of {self.size_hw[0]} x {self.size_hw[1]}, like {class_map}"
-                )
+        known = len(classes)
+        self.probability = self._open(stack, probability, (1, known, max(known - 1, 1)), class_map)
+        self.applicability = self._open(stack, applicability, (1,), class_map)
         self.terrain: Terrain | None = None
         if dem is not None:
             self.terrain = Terrain(dem, self.surveyor)
             stack.callback(self.terrain.close)
 
+    def _open(
+        self, stack: ExitStack, path: Path | None, bands: tuple[int, ...], class_map: Path
+    ) -> RasterReader | None:
+        """A raster with one of these numbers of bands on the grid of the class map."""
+        if path is None:
+            return None
+        reader = stack.enter_context(open_raster(path))
+        found, size_hw = reader.shape[0], reader.shape[1:]
+        if size_hw != self.size_hw or found not in bands:
+            expected = "1" if len(bands) == 1 else f"1 or {bands[1]} (one a class)"
+            raise DataError(
+                f"{path}: has {found} bands of {size_hw[0]} x {size_hw[1]} pixels; expected {expected} "
+                f"of {self.size_hw[0]} x {self.size_hw[1]}, like {class_map}"
+            )
+        return reader
+
     @property
     def layers(self) -> tuple[str, ...]:
         """Names of the values that are gathered for each polygon."""
         terrain = ("elevation", "slope", "east", "north") if self.terrain is not None else ()
-        return (("probability",) if self.probability is not None else ()) + terrain
+        probability = ("probability",) if self.probability is not None else ()
+        applicability = ("applicability",) if self.applicability is not None else ()
+        return probability + applicability + terrain
 
     def polygons(
         self, skip: Sequence[int], maker: _FeatureMaker, progress: Progress | None
@@ -203,15 +224,24 @@ class _Source:
             pixels, valid = self.probability.read_valid(window)
             if len(pixels) > 1:
                 own = np.minimum(labels, len(pixels) - 1)[None].astype(np.intp)
-                mine = np.take_along_axis(pixels, own, axis=0)[0]
+                values["probability"] = _shares(np.take_along_axis(pixels, own, axis=0)[0], valid)
+                values["probability"][labels >= len(pixels)] = np.nan
             else:
-                mine = pixels[0]
-            scale = 254.0 if mine.dtype == np.uint8 else 1.0
-            values["probability"] = np.where(valid, mine / np.float32(scale), np.float32(np.nan))
+                values["probability"] = _shares(pixels[0], valid)
+        if self.applicability is not None:
+            pixels, valid = self.applicability.read_valid(window)
+            values["applicability"] = _shares(pixels[0], valid)
         if self.terrain is not None:
             wanted = ~np.isin(np.arange(256), list(skip))[labels]
             values |= self.terrain.read(window.row, wanted)
         return values
+
+
+def _shares(stored: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Values of 0 to 1 from bytes of 1/254 or floats; NaN where there are none."""
+    scale = np.float32(254.0 if stored.dtype == np.uint8 else 1.0)
+    shares: NDArray[np.float32] = np.where(valid, stored / scale, np.float32(np.nan)).astype(np.float32)
+    return shares
 
 
 class _FeatureMaker:
@@ -264,6 +294,7 @@ class _FeatureMaker:
             first_id=self.count + 1,
             probability=self._source.probability is not None,
             terrain=self._source.terrain is not None,
+            applicability=self._source.applicability is not None,
         )
         self._counted.add(polygons.labels, measured.area)
         self.count += len(polygons)

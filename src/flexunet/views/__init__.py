@@ -5,7 +5,7 @@ from .curves import draw_curves
 from .gallery import Card, gallery
 from .html_map import write_html_map
 from .network_drawing import draw_network
-from .pictures import display_rgb, outline, overlay
+from .pictures import display_rgb, outline, overlay, write_note
 from .scene_pictures import draw_error_map, draw_scene_overlay, draw_with_legend, scene_picture
 
 __all__ = [
@@ -22,4 +22,5 @@ __all__ = [
     "overlay",
     "scene_picture",
     "write_html_map",
+    "write_note",
 ]

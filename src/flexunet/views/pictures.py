@@ -66,6 +66,24 @@ def overlay(
     return drawn
 
 
+def write_note(rgb: RGB, text: str, *, warn: bool = False) -> None:
+    """Write a line of text into the lower left corner of a picture uint8 (H, W, 3): white, as a warning red.
+
+    Its height grows with the picture; words in front go where the line is wider than the picture.
+    """
+    height, width = rgb.shape[:2]
+    scale = max(0.3, min(height, width) / 800)
+    font, thick = cv2.FONT_HERSHEY_SIMPLEX, max(1, round(scale))
+    while True:
+        (wide, high), below = cv2.getTextSize(text, font, scale, thick)
+        if wide + 6 <= width or " " not in text:
+            break
+        text = text.partition(" ")[2]
+    colour = (255, 90, 80) if warn else (255, 255, 255)
+    rgb[max(0, height - high - below - 6) :, : wide + 6] //= 3
+    cv2.putText(rgb, text, (3, height - below - 2), font, scale, colour, thick, cv2.LINE_AA)
+
+
 def outline(inside: NDArray[np.bool_], thickness: int = 1) -> NDArray[np.bool_]:
     """The inner border of a region, `thickness` pixels wide; the picture's edge is no border."""
     mask = inside.astype(np.uint8)

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from ...classes import Classes
-from ...modelfile import Calibration
 from ...raster import Grid, Window
 from ...raster.cog import BLOCK
+from ..decision import Decision
 from ..framing import Framing, frame
 from ..predictor import Predictor
+from .collar import Collar
 from .ground import network_shape, pixel_size_m
 from .layers import Layers
 from .memory import FLOAT, Sizes, fit_memory, network_bytes
@@ -23,10 +24,10 @@ from .plan import ScenePlan, cut_parts
 from .source import SceneSource, is_address, refuse_by_position
 from .stream import Aoi
 
-PART_PIXELS = 32_000_000
+PART_PIXELS = 8_000_000
 """Pixels that a part has at least, where the scene is that large."""
-PART_ROWS = 8
-"""Rows of tiles that it has at least: a part computed alone computes one row twice."""
+PART_ROWS = 2
+"""Rows of tiles that it has at least: after an interruption one row is computed twice."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,11 @@ class SceneJob:
     framing: Framing
     options: SceneOptions
     classes: Classes
-    calibration: Calibration | None
+    """Of the class map: the model's, and `unsure` where that is asked for."""
+    decision: Decision
     grid: Grid
+    collar: Collar | None
+    """Where black is no data; found once."""
     batch_size: int
     tta: bool
     cache: int
@@ -58,7 +62,7 @@ class SceneJob:
     @property
     def layers(self) -> Layers:
         """What is written."""
-        return Layers(self.options, self.classes, self.calibration)
+        return Layers(self.options, self.classes, self.decision)
 
     @property
     def megapixels(self) -> float:
@@ -68,7 +72,7 @@ class SceneJob:
     @property
     def disk_bytes(self) -> int:
         """What parts and results take together at most, uncompressed."""
-        shares = len(self.options.probability) + (self.options.confidence is not None)
+        shares = _shares(self.options)
         each = 2 if self.options.probability_type == "float16" else 1
         return int(self.megapixels * 1e6 * (1 + shares * each) * (2 + 1 / 3))
 
@@ -84,13 +88,15 @@ def plan_scene(predictor: Predictor, scene: str | Path, options: SceneOptions) -
         RasterError: the scene cannot be opened.
         DataError: it does not suit the model, or `strict` forbids what it would take; or the area of
             interest cannot be read or lies elsewhere.
-        ConfigError: the memory allowed is too little.
+        ConfigError: the memory allowed is too little, or applicability is asked for that the model file does
+            not know.
     """
     record, settings = predictor.record, predictor.settings
+    decision = _decision(predictor, options)
     with SceneSource(scene, record, black_is_data=options.black_is_data) as source:
         if options.strict and source.by_position:
             refuse_by_position(source)
-        shape, grid = source.shape, source.grid
+        shape, grid, collar = source.shape, source.grid, source.collar
         _aoi_of(options, grid, shape)
         seen, note = network_shape(
             shape,
@@ -110,8 +116,8 @@ def plan_scene(predictor: Predictor, scene: str | Path, options: SceneOptions) -
             channels=len(record.bands),
             inputs=sum(len(bands) for bands in framing.inputs),
             itemsize=max(source.dtype.itemsize, FLOAT if seen != shape else 1),
-            classes=len(record.classes),
-            shares=len(options.probability) + (options.confidence is not None),
+            classes=decision.planes,
+            shares=_shares(options),
             block_shape=source.block_shape,
             tile_input=network_input,
         )
@@ -125,9 +131,10 @@ def plan_scene(predictor: Predictor, scene: str | Path, options: SceneOptions) -
         plan=ScenePlan(shape, framing.grid, cut_parts(framing.grid, shape, rows, budget.tile_cols)),
         framing=framing,
         options=options,
-        classes=record.classes,
-        calibration=predictor.calibration,
+        classes=predictor.classes,
+        decision=decision,
         grid=grid,
+        collar=collar,
         batch_size=budget.batch_size,
         tta=settings.tta,
         cache=budget.cache,
@@ -135,6 +142,19 @@ def plan_scene(predictor: Predictor, scene: str | Path, options: SceneOptions) -
         fingerprint=_fingerprint(predictor, scene, options, framing),
         notes=notes,
     )
+
+
+def _decision(predictor: Predictor, options: SceneOptions) -> Decision:
+    """How classes are made; without the distance where nothing hangs on it."""
+    if options.applicability:
+        predictor.require_familiar()
+    needed = options.applicability or (predictor.unsure is not None and predictor.unsure.applicability > 0)
+    return predictor.decision if needed else replace(predictor.decision, familiar=None)
+
+
+def _shares(options: SceneOptions) -> int:
+    """Bands of probability, confidence and applicability that are written."""
+    return len(options.probability) + (options.confidence is not None) + options.applicability
 
 
 def open_aoi(job: SceneJob) -> Aoi | None:
@@ -196,10 +216,18 @@ def _fingerprint(
         "aoi": _identity(options.aoi) if options.aoi is not None else None,
         "tiles": hashlib.sha256(grid.encode()).hexdigest(),
         "tta": predictor.settings.tta,
+        "unsure": asdict(predictor.unsure) if predictor.unsure is not None else None,
+        "familiar": _of_familiar(predictor) if _decision(predictor, options).familiar is not None else None,
         "options": chosen,
     }
     same: dict[str, Any] = json.loads(json.dumps(made))
     return same
+
+
+def _of_familiar(predictor: Predictor) -> str:
+    known = predictor.record.applicability
+    assert known is not None
+    return hashlib.sha256(known.model_dump_json().encode()).hexdigest()
 
 
 def _identity(path: str | Path) -> list[Any]:

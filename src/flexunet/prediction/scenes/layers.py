@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...classes import IGNORE_INDEX, Classes
-from ...modelfile import Calibration
 from ...raster import Window
 from ...raster.cog import Layer, class_layer, create_part, share_layer
-from ..calibrate import calibrate, decide
+from ..decision import Decision
 from .options import Confidence, SceneOptions
 
-LayerName = Literal["probability", "confidence", "classes"]
+LayerName = Literal["probability", "confidence", "applicability", "classes"]
 
 _BYTE = np.float32(254)
 _NODATA = 255
@@ -30,12 +29,15 @@ class Layers:
 
     options: SceneOptions
     classes: Classes
-    calibration: Calibration | None = None
+    """Those of the class map."""
+    decision: Decision
 
     @property
     def names(self) -> tuple[LayerName, ...]:
         """In the order in which they are written."""
         names: tuple[LayerName, ...] = ("classes",)
+        if self.options.applicability:
+            names = ("applicability", *names)
         if self.options.confidence is not None:
             names = ("confidence", *names)
         return ("probability", *names) if self.options.probability else names
@@ -45,20 +47,27 @@ class Layers:
         if name == "classes":
             return class_layer(self.classes.colours, self.classes.names, IGNORE_INDEX)
         half = self.options.probability_type == "float16"
+        if name == "applicability":
+            return share_layer(("applicability (share of held-out pictures at least as far)",), half=half)
         if name == "confidence":
             return share_layer((f"confidence ({self.options.confidence})",), half=half)
         described = tuple(f"probability of {self.classes.names[k]}" for k in self.options.probability)
         return share_layer(described, half=half)
 
-    def make(
-        self, probabilities: NDArray[np.float32], wanted: NDArray[np.bool_]
-    ) -> dict[LayerName, NDArray[Any]]:
-        """The pixels (C, h, w) of each layer from float32 (K, h, w); nodata where not `wanted`, (h, w)."""
-        labels = decide(probabilities, self.calibration, self.classes)
-        if self.options.probability or self.options.confidence is not None:
-            probabilities = calibrate(probabilities, self.calibration)
+    def make(self, planes: NDArray[np.float32], wanted: NDArray[np.bool_]) -> dict[LayerName, NDArray[Any]]:
+        """The pixels (C, h, w) of each layer from float32 (K, h, w) or, with the distance, (K + 1, h, w);
+        nodata where not `wanted`, (h, w).
+        """
+        shares = bool(self.options.probability) or self.options.confidence is not None
+        decided = self.decision.of(planes, probabilities=shares, applicability=self.options.applicability)
+        labels, probabilities = decided.labels, decided.probabilities
         labels[~wanted] = IGNORE_INDEX
         made: dict[LayerName, NDArray[Any]] = {"classes": labels[None]}
+        if self.options.applicability:
+            assert decided.applicability is not None
+            made["applicability"] = self._stored(decided.applicability[None], wanted)
+        if probabilities is None:
+            return made
         if self.options.probability:
             made["probability"] = self._stored(probabilities[list(self.options.probability)], wanted)
         if self.options.confidence is not None:

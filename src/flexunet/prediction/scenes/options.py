@@ -24,6 +24,8 @@ class SceneOptions:
     """In 1/254 of a byte, or as 16-bit floats; the confidence too."""
     confidence: Confidence | None = None
     """Also how sure the model is, 0 to 1: 1 - entropy / ln K, or best probability less the second best."""
+    applicability: bool = False
+    """Also how much the ground is like that of training, 0 to 1, tile by tile; the model file has to know."""
     max_memory: int | None = None
     """Bytes that the process shall not exceed; None: moderate buffers beside what the network needs."""
     resolution: tuple[float, float] | None = None
@@ -49,6 +51,8 @@ class SceneResult:
     probability: Path | None
     """COG, a band for each class asked for; value = stored number * the band's scale."""
     confidence: Path | None
+    applicability: Path | None
+    """COG, 0 to 1: the share of held-out pictures of the training region that are at least as far."""
     notes: tuple[str, ...]
     """What the owner may want to know: resampled, bands reordered, a collar taken off, work resumed."""
     megapixels: float

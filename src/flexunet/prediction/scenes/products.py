@@ -10,6 +10,8 @@ from ...classes import Classes
 from ...errors import OutputExistsError
 from ...raster import Grid, open_raster
 from ...raster.session import gdal_session
+from ..unsure import NAME
+from .familiarity import describe_applicability_of
 from .options import Progress, SceneResult
 from .source import is_address
 
@@ -130,6 +132,7 @@ def _make(
             files.polygons,
             classes=classes,
             probability=_matching(result, classes),
+            applicability=result.applicability,
             dem=products.dem,
             min_area=products.min_area,
             simplify=products.simplify,
@@ -146,7 +149,8 @@ def _make(
     from ...views import draw_scene_overlay, write_html_map
 
     if files.overlay is not None:
-        draw_scene_overlay(Path(scene), result.class_map, files.overlay, classes)
+        title = describe_applicability_of(result.applicability) if result.applicability is not None else None
+        draw_scene_overlay(Path(scene), result.class_map, files.overlay, classes, title=title)
     if files.html is not None:
         features = None
         if files.polygons is not None:
@@ -163,4 +167,5 @@ def _matching(result: SceneResult, classes: Classes) -> Path | None:
     if result.probability is None:
         return None
     with open_raster(result.probability) as raster:
-        return result.probability if raster.shape[0] in (1, len(classes)) else None
+        known = len(classes) - (classes.names[-1] == NAME)
+        return result.probability if raster.shape[0] in (1, known) else None

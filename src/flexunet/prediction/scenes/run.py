@@ -10,6 +10,7 @@ from pathlib import Path
 from ...errors import OutputExistsError, RasterError
 from ...raster.session import gdal_session
 from ..predictor import Predictor
+from .familiarity import describe_applicability_of
 from .job import SceneJob, open_aoi, plan_scene
 from .joining import PartDone, in_a_thread, joining
 from .journal import Workbench, only_products_missing, open_workbench, work_folder
@@ -110,8 +111,8 @@ def compute_parts(
     parts = [(index, job.plan.parts[index]) for index in indices]
     run = Run.of(job.plan, [part for _, part in parts])
     writer = PartWriter(job.layers, folder, parts, finished)
-    assembler = Assembler(run, len(job.classes), writer.write)
-    call = predictor.probabilities_of(job.tta)
+    assembler = Assembler(run, job.decision.planes, writer.write)
+    call = predictor.probabilities_of(job.tta, distance=job.decision.familiar is not None)
 
     def consume(event: Event) -> None:
         before = writer.pixels
@@ -120,17 +121,17 @@ def compute_parts(
             progress(writer.pixels)
 
     ahead = AHEAD * job.batch_size
+    # on a CPU images pass one by one: a batch would only be copied together and apart
+    batch = 1 if predictor.compute.device.type == "cpu" else job.batch_size
     with gdal_session(job.cache), _named(job, folder):
         aoi = open_aoi(job)
-        source = SceneSource(
-            job.scene, predictor.record, black_is_data=job.options.black_is_data, threads=READ_THREADS
-        )
+        source = SceneSource(job.scene, predictor.record, collar=job.collar, threads=READ_THREADS)
         with (
             source,
             read_ahead(read_tiles(run, source, job.framing, aoi), ahead) as events,
             Behind(consume, ahead, writer.abandon) as behind,
         ):
-            for event in through_network(events, call, job.framing, job.batch_size):
+            for event in through_network(events, call, job.framing, batch):
                 behind.give(event)
 
 
@@ -161,11 +162,15 @@ def finish_scene(
     else:
         bench.clear()
     earlier = "the rasters are those" if bench.joined else "continued from the parts"
+    notes = bench.job.notes + ((f"{earlier} of an earlier attempt",) if bench.resumed else ())
+    if "applicability" in files:
+        notes += (describe_applicability_of(files["applicability"]),)
     return SceneResult(
         class_map=files["classes"],
         probability=files.get("probability"),
         confidence=files.get("confidence"),
-        notes=bench.job.notes + ((f"{earlier} of an earlier attempt",) if bench.resumed else ()),
+        applicability=files.get("applicability"),
+        notes=notes,
         megapixels=bench.job.megapixels,
         seconds=time.monotonic() - started if started is not None else 0.0,
     )
@@ -195,6 +200,8 @@ def result_files(out: Path, options: SceneOptions) -> dict[LayerName, Path]:
         files["probability"] = out.with_name(f"{out.stem}_probability.tif")
     if options.confidence is not None:
         files["confidence"] = out.with_name(f"{out.stem}_confidence.tif")
+    if options.applicability:
+        files["applicability"] = out.with_name(f"{out.stem}_applicability.tif")
     return files
 
 
