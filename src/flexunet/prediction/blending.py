@@ -51,6 +51,7 @@ class Blender:
         if cols is not None:
             self._left, self._right = grid.cols[cols[0]].start, grid.cols[cols[-1]].stop
         self._strip: NDArray[np.float32] | None = None
+        self._weighted = np.empty((0, 0, 0), np.float32)
 
     @property
     def cols(self) -> Span:
@@ -63,7 +64,10 @@ class Blender:
             self._strip = self._zeros(len(tile), self._grid.rows[row].length)
         weights = self._row_weights[row][:, None] * self._col_weights[col]
         span = self._grid.cols[col]
-        self._strip[:, :, span.start - self._left : span.stop - self._left] += tile * weights
+        if self._weighted.shape != tile.shape:
+            self._weighted = np.empty(tile.shape, np.float32)
+        np.multiply(tile, weights, out=self._weighted)
+        self._strip[:, :, span.start - self._left : span.stop - self._left] += self._weighted
 
     def finished(self, row: int, classes: int | None = None) -> tuple[int, NDArray[np.float32]]:
         """First row and float32 (K, h, w) of what no later row of windows changes, after tile row `row`.

@@ -12,6 +12,7 @@ from ...errors import ConfigError
 from ...modelfile import ModelRecord
 from ...nets.memory import memory_estimate
 from ..tiles import TileGrid
+from .stream import MOST_ROWS_OF_A_BLOCK, rows_of_blocks
 
 FLOAT = 4
 MB = 1_000_000
@@ -53,8 +54,9 @@ class Sizes:
         spans = self.grid.cols
         reach = spans[min(tile_cols, len(spans)) - 1].stop - spans[0].start
         width, rows = reach * scale[1], self.grid.rows[0].length * scale[0]
-        # a slab and what is read below it, each once more while they are joined; masks; wide file types
-        slab = width * rows * (3 * self.channels * self.itemsize + 8)
+        # a slab, what is read below it, masks; wide file types
+        read = rows + 2 * rows_of_blocks(self.block_shape[0])
+        slab = width * read * (1.5 * self.channels * self.itemsize + 3)
         strip: float = 3 * self.classes * reach * self.grid.rows[0].length * FLOAT
         if scale != (1.0, 1.0):
             strip += 3 * self.classes * width * rows * FLOAT
@@ -64,7 +66,9 @@ class Sizes:
         return int(slab + strip + written + tiles + self.cache(width))
 
     def cache(self, width: float) -> int:
-        """GDAL's block cache that keeps a row of blocks from being decoded twice."""
+        """GDAL's block cache that keeps a row of high blocks from being decoded twice."""
+        if self.block_shape[0] <= MOST_ROWS_OF_A_BLOCK:
+            return LEAST_CACHE
         block = self.block_shape[0] * (width + 2 * self.block_shape[1]) * self.channels * self.itemsize
         return int(min(max(1.3 * block, LEAST_CACHE), 512 * MB))
 

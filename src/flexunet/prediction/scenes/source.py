@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,16 +14,24 @@ from ...modelfile import ModelRecord
 from ...raster import Grid, Window, data_mask
 from ...raster.reader import GdalReader, RasterReader, coloured, open_raster
 from .bands import choose_bands
-from .collar import find_collar
+from .collar import Collar, find_collar
 
 
 class SceneSource:
     """Windows of a scene, ready to be normalised. A context manager; not to be shared between threads."""
 
     def __init__(
-        self, scene: str | Path, record: ModelRecord, *, black_is_data: bool = False, threads: int = 1
+        self,
+        scene: str | Path,
+        record: ModelRecord,
+        *,
+        black_is_data: bool = False,
+        collar: Collar | Literal["look"] | None = "look",
+        threads: int = 1,
     ) -> None:
         """Open `scene`: a file, or any address that GDAL understands (`/vsicurl/https://...`).
+
+        `collar`: what is known of it; `look`: it is looked for, unless `black_is_data`.
 
         Raises:
             RasterError: it cannot be opened.
@@ -42,10 +50,12 @@ class SceneSource:
         self.shape = (self._reader.shape[1], self._reader.shape[2])
         self.grid: Grid = self._reader.grid
         self._nodata = record.data.nodata if self._reader.nodata is None else None
-        self._collar = None
-        if not black_is_data and self._palette is None and isinstance(self._reader, GdalReader):
-            self._collar = find_collar(self._reader, self.bands)
-        self.notes = chosen.notes + (self._collar.notes if self._collar is not None else ())
+        if collar == "look":
+            collar = None
+            if not black_is_data and self._palette is None and isinstance(self._reader, GdalReader):
+                collar = find_collar(self._reader, self.bands)
+        self.collar = collar
+        self.notes = chosen.notes + (collar.notes if collar is not None else ())
 
     @property
     def block_shape(self) -> tuple[int, int]:
@@ -81,8 +91,8 @@ class SceneSource:
             pixels, valid = reader.read_valid(window, self.bands)
         if self._nodata is not None:
             valid = valid & data_mask(pixels, self._nodata)
-        if self._collar is not None:
-            valid = valid & ~self._collar.within(window, pixels)
+        if self.collar is not None:
+            valid = valid & ~self.collar.within(window, pixels)
         return pixels, valid
 
     def close(self) -> None:

@@ -87,12 +87,16 @@ def read_tiles(run: Run, source: SceneSource, framing: Framing, aoi: Aoi | None)
     left out.
     """
     plan, cols = run.plan, run.read_cols
-    kept = _Rows(plan.scene_rows(run.tile_rows[0]).start)
+    blocks = rows_of_blocks(source.block_shape[0])
+    end = plan.scene_rows(run.tile_rows[-1]).stop
+    tallest = max(plan.scene_rows(row).length for row in run.tile_rows)
+    kept = _Rows(plan.scene_rows(run.tile_rows[0]).start, tallest + blocks - 1)
     for row in run.tile_rows:
         rows = plan.scene_rows(row)
         kept.drop_above(rows.start)
         if rows.stop > kept.bottom:
-            window = Window(kept.bottom, cols.start, rows.stop - kept.bottom, cols.length)
+            bottom = min(-(-rows.stop // blocks) * blocks, end)
+            window = Window(kept.bottom, cols.start, bottom - kept.bottom, cols.length)
             pixels, valid = source.read(window)
             wanted = valid if aoi is None else valid & aoi(window)
             yield NewRows(window.row, wanted[:, run.cols.start - cols.start :][:, : run.cols.length])
@@ -100,8 +104,8 @@ def read_tiles(run: Run, source: SceneSource, framing: Framing, aoi: Aoi | None)
         for col in run.tile_cols:
             part = plan.scene_cols(col)
             there = slice(part.start - cols.start, part.stop - cols.start)
-            if kept.wanted[: rows.length, _grown(there, plan)].any():
-                pixels, valid = kept.pixels[:, : rows.length, there], kept.valid[: rows.length, there]
+            if kept.any_wanted(rows.length, _grown(there, plan)):
+                pixels, valid = kept.part(rows.length, there)
                 if plan.resampled:
                     pixels, valid = _to_network(plan, row, col, pixels, valid)
                 yield Tile(row, col, framing.enter(pixels, valid))
@@ -116,7 +120,8 @@ def through_network(
     images: list[torch.Tensor] = []
 
     def flushed() -> Iterator[Event]:
-        outputs = iter(call(torch.stack(images))) if images else iter(())
+        batch = torch.stack(images) if len(images) > 1 else images[0][None] if images else None
+        outputs = iter(call(batch)) if batch is not None else iter(())
         for event in held:
             if isinstance(event, Tile):
                 spans = framing.grid.rows[event.row], framing.grid.cols[event.col]
@@ -218,35 +223,60 @@ _CHUNK = 512
 """Columns that are resampled in one go."""
 
 
-class _Rows:
-    """The rows of the scene that the row of tiles at hand needs."""
+MOST_ROWS_OF_A_BLOCK = 512
+"""Blocks of no more rows are read whole, so that none is decoded twice; GDAL's cache keeps higher ones."""
 
-    def __init__(self, top: int) -> None:
+
+def rows_of_blocks(rows: int) -> int:
+    """By multiples of how many rows a scene is read whose blocks have so many `rows`."""
+    return rows if rows <= MOST_ROWS_OF_A_BLOCK else 1
+
+
+class _Rows:
+    """The rows of the scene that the row of tiles at hand needs, and those that were read with them."""
+
+    def __init__(self, top: int, capacity: int) -> None:
         self.top = top
-        self.pixels: NDArray[Any] = np.empty((0, 0, 0))
-        self.valid: NDArray[np.bool_] = np.empty((0, 0), np.bool_)
-        self.wanted: NDArray[np.bool_] = np.empty((0, 0), np.bool_)
+        self._capacity, self._first, self._count = capacity, 0, 0
+        self._pixels: NDArray[Any] | None = None
+        self._valid = self._wanted = np.empty((0, 0), np.bool_)
 
     @property
     def bottom(self) -> int:
         """The first row that has not been read."""
-        return self.top + int(self.pixels.shape[1])
+        return self.top + self._count
+
+    def part(self, rows: int, cols: slice) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Pixels (C, rows, w) and valid (rows, w) from the top; good until the next rows come."""
+        assert self._pixels is not None
+        here = slice(self._first, self._first + rows)
+        return self._pixels[:, here, cols], self._valid[here, cols]
+
+    def any_wanted(self, rows: int, cols: slice) -> bool:
+        """Whether any of these pixels is asked for."""
+        return bool(self._wanted[self._first : self._first + rows, cols].any())
 
     def drop_above(self, row: int) -> None:
         """Rows above `row` are needed no more."""
-        count = row - self.top
-        if count > 0 and self.pixels.shape[1]:
-            self.pixels, self.valid = self.pixels[:, count:], self.valid[count:]
-            self.wanted, self.top = self.wanted[count:], row
+        count = min(max(row - self.top, 0), self._count)
+        self.top, self._first, self._count = self.top + count, self._first + count, self._count - count
 
     def append(self, pixels: NDArray[Any], valid: NDArray[np.bool_], wanted: NDArray[np.bool_]) -> None:
         """Rows right below those that are there."""
-        if not self.pixels.shape[1]:
-            self.pixels, self.valid, self.wanted = pixels, valid, wanted
-            return
-        self.pixels = np.concatenate([self.pixels, pixels], axis=1)
-        self.valid = np.concatenate([self.valid, valid])
-        self.wanted = np.concatenate([self.wanted, wanted])
+        if self._pixels is None:
+            shape = (self._capacity, pixels.shape[2])
+            self._pixels = np.empty((len(pixels), *shape), pixels.dtype)
+            self._valid = np.empty(shape, np.bool_)
+            self._wanted = self._valid if wanted is valid else np.empty(shape, np.bool_)
+        pairs: list[tuple[NDArray[Any], NDArray[Any]]] = [*zip(self._pixels, pixels, strict=True)]
+        pairs.append((self._valid, valid))
+        if self._wanted is not self._valid:
+            pairs.append((self._wanted, wanted))
+        stop = self._count + len(valid)
+        for held, more in pairs:
+            held[: self._count] = held[self._first : self._first + self._count]
+            held[self._count : stop] = more
+        self._first, self._count = 0, stop
 
 
 def _grown(cols: slice, plan: ScenePlan) -> slice:
