@@ -90,6 +90,13 @@ def prepare_command(
         0.0, "--ignore-buffer", _SOURCE, "Pixels to either side of polygon outlines that are ignored."
     ),
     ignore_value: int = _option(None, "--ignore-value", _SOURCE, "Mask value that means not labelled."),
+    set_: list[str] = _option(
+        [],
+        "--set",
+        _SOURCE,
+        "How masks and pictures are read, as data.KEY=VALUE: classes, mask_encoding, mask_axes, threshold, "
+        "invert_masks, off_map_tolerance, mask_size, on_orphan, on_damaged, exif_orientation ... Repeatable.",
+    ),
     companion: list[str] = _option(
         [],
         "--companion",
@@ -195,6 +202,7 @@ def prepare_command(
         "all_touched": all_touched,
         "ignore_buffer": ignore_buffer,
         "ignore_value": ignore_value,
+        "settings": tuple(set_),
         "companions": tuple(companion),
         "terrain": tuple(each.value for each in terrain),
         "dem": dem,

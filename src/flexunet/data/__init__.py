@@ -12,7 +12,7 @@ from .pairs import Pair, Pairing, find_pairs, match_files
 from .resize import bring_to_size, fit_window, resize_labels, resize_pixels
 from .sampler import PlainSampler, Sampler
 from .statistics import band_statistics
-from .store import Store, open_store
+from .store import Store, gathered_notes, open_store
 
 if TYPE_CHECKING:
     from .loader import Batch, Loader
@@ -35,6 +35,7 @@ __all__ = [
     "decode_mask",
     "find_pairs",
     "fit_window",
+    "gathered_notes",
     "has_validation",
     "match_files",
     "open_store",

@@ -18,7 +18,7 @@ import hashlib
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -129,7 +129,8 @@ def open_store(
         raise DataError(f"the {split} split cannot be used:", problems)
     if not pairs:
         raise DataError(f"no image of the {split} split can be decoded")
-    return Store(pairs, entries, [*pairing.notes, *notes, *_gathered_notes(pairs, entries)])
+    told = [(pair.id, entry.header.notes) for pair, entry in zip(pairs, entries, strict=True)]
+    return Store(pairs, entries, [*pairing.notes, *notes, *gathered_notes(told)])
 
 
 def _in_order(
@@ -181,14 +182,14 @@ def _contradictions(pairs: Sequence[Pair], entries: Sequence[Entry]) -> list[Pro
     return problems
 
 
-def _gathered_notes(pairs: Sequence[Pair], entries: Sequence[Entry]) -> list[str]:
-    """Notes of all files: one line a kind of note, with the first files it is about."""
+def gathered_notes(told: Iterable[tuple[str, Sequence[str]]]) -> list[str]:
+    """Notes of many files, by id: one line a kind of note, with the first files it is about."""
     kinds: dict[str, list[str]] = {}
-    for pair, entry in zip(pairs, entries, strict=True):
-        for note in entry.header.notes:
+    for name, notes_of_file in told:
+        for note in notes_of_file:
             numbers, _, text = note.partition(" ")
             kind = text if numbers.endswith("%") else note
-            shown = f"{pair.id} {numbers}" if numbers.endswith("%") else pair.id
+            shown = f"{name} {numbers}" if numbers.endswith("%") else name
             kinds.setdefault(kind.partition(" (")[0], []).append(shown)
     notes = []
     for kind, names in kinds.items():

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..classes import Colour, palette_colour
 from ..config.schema import DataConfig
-from ..data import decode_mask
+from ..data import Mask, decode_mask, resize_labels
 from ..raster import Grid, Picture, RasterReader, Window, open_raster, read_picture
 from ..raster.reader import PictureReader
 from .missing import collar
@@ -65,6 +65,8 @@ class PictureFile:
     nodata: float | None = None
     windowed: bool = False
     """Whether it is too large to be read in one piece."""
+    alpha: Literal["nodata", "ignore"] = "nodata"
+    exif_orientation: Literal["apply", "ignore"] = "apply"
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -72,39 +74,49 @@ class PictureFile:
 
     @property
     def copyable(self) -> Path | None:
-        return self.path
+        usual = self.alpha == "nodata" and self.exif_orientation == "apply"
+        return self.path if usual else None
 
     def open(self) -> RasterReader:
         if self.windowed:
             return open_raster(self.path)
-        picture = read_picture(self.path, nodata=self.nodata)
-        return _reader(self.path, picture)
+        return _reader(self.path, self._picture())
+
+    def _picture(self) -> Picture:
+        return read_picture(
+            self.path, nodata=self.nodata, alpha=self.alpha, exif_orientation=self.exif_orientation
+        )
 
     def open_for_tiles(self) -> RasterReader:
         """A reader that keeps the picture for the next tile."""
-        return open_raster(self.path) if self.windowed else _reader(self.path, _kept(self.path, self.nodata))
+        return open_raster(self.path) if self.windowed else _reader(self.path, _kept(self))
 
     def collar(self) -> NDArray[np.bool_] | None:
         """The collar of the picture, see `missing.collar`; kept for the next tile."""
-        return _kept_collar(self.path, self.nodata)
+        return _kept_collar(self)
 
 
 @lru_cache(maxsize=4)
-def _kept(path: Path, nodata: float | None) -> Picture:
-    return read_picture(path, nodata=nodata)
+def _kept(image: PictureFile) -> Picture:
+    return image._picture()
 
 
 @lru_cache(maxsize=4)
-def _kept_collar(path: Path, nodata: float | None) -> NDArray[np.bool_] | None:
-    return collar(_kept(path, nodata).pixels)
+def _kept_collar(image: PictureFile) -> NDArray[np.bool_] | None:
+    return collar(_kept(image).pixels)
 
 
 def _reader(path: Path, picture: Picture) -> RasterReader:
-    return _DecodedReader(path, picture.pixels, picture.valid, picture.band_names, picture.grid)
+    reader = DecodedReader(path, picture.pixels, picture.valid, picture.band_names, picture.grid)
+    reader.notes = picture.notes
+    return reader
 
 
-class _DecodedReader(PictureReader):
+class DecodedReader(PictureReader):
     """A picture in memory whose valid mask is known already."""
+
+    notes: tuple[str, ...] = ()
+    """What was done to it on reading, for people."""
 
     def read_valid(
         self, window: Window | None = None, bands: Sequence[int] | None = None
@@ -121,7 +133,7 @@ def memory_reader(
     path: Path, pixels: NDArray[Any], valid: NDArray[np.bool_], names: tuple[str, ...], grid: Grid
 ) -> RasterReader:
     """A reader of pixels (C, H, W) in memory that come from `path`."""
-    return _DecodedReader(path, pixels, valid, names, grid)
+    return DecodedReader(path, pixels, valid, names, grid)
 
 
 @dataclass(frozen=True)
@@ -141,13 +153,21 @@ class MaskFile:
         return self.path
 
     def labels(self, size_hw: tuple[int, int], grid: Grid, window: Window | None = None) -> Labels:
-        whole = _decoded_mask(self.path, self.settings or DataConfig())
+        settings = self.settings or DataConfig()
+        whole = _decoded_mask(self.path, settings).labels
+        if settings.mask_size == "resize" and whole.shape != size_hw:
+            whole = resize_labels(whole, size_hw)
         return whole.copy() if window is None else whole[window.rows, window.cols].copy()
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was not quite as it should be; the mask is decoded for that, but for those read last."""
+        return _decoded_mask(self.path, self.settings or DataConfig()).notes
 
-@lru_cache(maxsize=2)
-def _decoded_mask(path: Path, settings: DataConfig) -> Labels:
-    return decode_mask(path, settings).labels
+
+@lru_cache(maxsize=4)
+def _decoded_mask(path: Path, settings: DataConfig) -> Mask:
+    return decode_mask(path, settings)
 
 
 @dataclass(frozen=True)
@@ -190,6 +210,16 @@ class Source:
         )
         table = settings.class_table()
         return replace(self, items=items, class_names=table.names, colours=table.colours)
+
+    def with_reading(self, settings: DataConfig) -> Source:
+        """The same with picture files whose alpha and EXIF orientation are read by `settings`."""
+
+        def read_so(image: Image) -> Image:
+            if not isinstance(image, PictureFile):
+                return image
+            return replace(image, alpha=settings.alpha, exif_orientation=settings.exif_orientation)
+
+        return replace(self, items=tuple(replace(item, image=read_so(item.image)) for item in self.items))
 
     @property
     def class_colours(self) -> tuple[Colour, ...]:

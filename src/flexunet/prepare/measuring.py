@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..check.survey import mask_settings
 from ..classes import IGNORE_INDEX
 from ..config.schema import ClassConfig, DataConfig
-from ..errors import DataError, FlexunetError, Problem
+from ..data import gathered_notes
+from ..errors import DataError, FlexunetError, Problem, RasterError
 from ..raster import Grid, Window
 from .items import Item, MaskFile, Source
 from .options import Options
 from .parallel import Progress, in_parallel
 from .pixels import Piece, output_size, read_piece
+from .settings import laid_over, read_settings, reads_otherwise
 from .tiling import Ground, ground_of, tile_windows
 
 _MASKS_LOOKED_AT = 200
@@ -39,6 +41,8 @@ class Part:
     valid_share: float
     found: tuple[str, ...]
     """Missing data that no file declares."""
+    notes: tuple[str, ...]
+    """What was not quite as usual about the files, for people."""
     copy_image: bool
     """Whether the file can be copied byte for byte."""
 
@@ -54,27 +58,35 @@ def with_classes(source: Source, options: Options) -> tuple[Source, tuple[str, .
     Raises:
         DataError: no mask can be read, or other classes than the options name.
     """
+    given = read_settings(options.settings)
+    if reads_otherwise(given):
+        source = source.with_reading(given)
     if source.class_names is not None:
         return source, ()
     masks = [item.mask.path for item in source.items if isinstance(item.mask, MaskFile)]
     if not masks:
         raise DataError(f"{source.root}: no image has a mask.")
     step = max(1, len(masks) // _MASKS_LOOKED_AT)
+    notes: tuple[str, ...] = ()
     landslides = any("landslide" in path.as_posix().lower() for path in (source.root, *masks[:50]))
-    settings, notes = mask_settings(masks[::step], landslides=landslides)
+    if "classes" in given.model_fields_set:
+        settings = given
+    else:
+        found, told = mask_settings(masks[::step], landslides=landslides)
+        settings, notes = laid_over(found, given), told
     if options.ignore_value is not None:
         settings = _ignoring(settings, options.ignore_value)
     if options.classes is not None:
-        given = len(options.classes) + 1
-        if given != len(settings.classes):
+        named_count = len(options.classes) + 1
+        if named_count != len(settings.classes):
             raise DataError(
-                f"--classes names {given - 1} classes beside the background, but the masks hold "
+                f"--classes names {named_count - 1} classes beside the background, but the masks hold "
                 f"{len(settings.classes) - 1}: {', '.join(c.name for c in settings.classes[1:])}."
             )
         named = zip(settings.classes, ("background", *options.classes), strict=True)
         classes = tuple(item.model_copy(update={"name": name}) for item, name in named)
         settings = settings.model_copy(update={"classes": classes})
-    return source.with_settings(settings), tuple(notes)
+    return source.with_settings(settings), notes
 
 
 def _ignoring(settings: DataConfig, value: int) -> DataConfig:
@@ -118,10 +130,16 @@ def measure(
         DataError: all items that cannot be used.
     """
 
+    skip_damaged = read_settings(options.settings).on_damaged == "skip"
+    left_out: list[str] = []
+
     def look(item: Item) -> tuple[list[Part], list[Problem]]:
         try:
             return _parts(item, options), []
         except (FlexunetError, OSError) as error:
+            if skip_damaged and isinstance(error, RasterError):
+                left_out.append(f"left out: {error}")
+                return [], []
             problems = getattr(error, "problems", ()) or (Problem(str(error)),)
             return [], list(problems)
 
@@ -132,10 +150,12 @@ def measure(
         problems += wrong
     problems += _differing(parts)
     if not parts and not problems:
-        problems.append(Problem(f"no tile has {options.min_valid:.0%} valid pixels.", source.root))
+        what = f"no tile has {options.min_valid:.0%} valid pixels." if options.tile else "no picture is left."
+        problems.append(Problem(what, source.root))
     if problems:
         raise DataError("Some pictures cannot be used as they are:", problems)
-    return tuple(parts), _missing_notes(parts)
+    told = gathered_notes((part.id, part.notes) for part in parts)
+    return tuple(parts), (*sorted(left_out), *told, *_missing_notes(parts))
 
 
 def _parts(item: Item, options: Options) -> list[Part]:
@@ -150,6 +170,8 @@ def _parts(item: Item, options: Options) -> list[Part]:
         if window is not None and piece.valid.mean() < max(options.min_valid, 1e-9):
             continue
         parts.append(_part(item, options, window, piece, size_hw, grid))
+    if parts and isinstance(item.mask, MaskFile):  # once an item, not for each of its tiles
+        parts[0] = replace(parts[0], notes=(*parts[0].notes, *item.mask.notes))
     return parts
 
 
@@ -181,6 +203,7 @@ def _part(
         objects / max(int(counted.sum()), 1),
         float(piece.valid.mean()),
         piece.found,
+        piece.notes if window is None or (window.row, window.col) == (0, 0) else (),
         unchanged,
     )
 

@@ -44,6 +44,8 @@ class Options(BaseModel):
     """Whether a polygon takes every pixel that it touches; else those whose centre it covers."""
     ignore_buffer: NotNegative = 0.0
     """Pixels to either side of a polygon's boundary that are ignored."""
+    settings: tuple[str, ...] = ()
+    """How masks and pictures are read and paired, as `data.key=value`; see `settings.KNOWN`."""
     ignore_value: int | None = None
     """Mask value that means "not labelled"."""
     companions: tuple[str, ...] = ()
@@ -128,6 +130,8 @@ class Options(BaseModel):
             wrong.append("masks: merged masks cannot be kept as they are; choose index or colours")
         if self.merge_overlaps is not None and self.tile is not None:
             wrong.append("merge_overlaps: merges whole pictures; it does not go with tile")
+        if self.masks == "keep" and (self.augment or self.tile is not None):
+            wrong.append("masks: tiles and augmented masks have no file to keep; choose index or colours")
         for companion in self.companions:
             if not all(companion.partition("=")[::2]):
                 wrong.append(f"companions: name=path is expected, not {companion!r}")

@@ -23,7 +23,7 @@ from ..raster import (
     write_raster,
 )
 from . import terrain
-from .items import Item, Labels, PictureFile
+from .items import DecodedReader, Item, Labels, PictureFile
 from .missing import collar, find_marks, without_marks
 from .options import Options
 
@@ -57,6 +57,8 @@ class Piece:
     """How many of the bands are the image's own; companions and terrain follow them."""
     found: tuple[str, ...] = ()
     """Missing data that no file declares."""
+    notes: tuple[str, ...] = ()
+    """What was done to the picture on reading, for people."""
 
     @property
     def size_hw(self) -> tuple[int, int]:
@@ -75,7 +77,7 @@ def read_piece(item: Item, options: Options, window: Window | None, *, labelled:
         grid, names = reader.grid, reader.band_names
         around = _collar(item, reader, pixels, window) if options.collars else None
         valid, found = _undeclared(pixels, valid, around)
-        own = len(pixels)
+        own, notes = len(pixels), reader.notes if isinstance(reader, DecodedReader) else ()
         extras = [
             _companion(name, path, grid, size_hw, window, item) for name, path in _companions(item, options)
         ]
@@ -98,10 +100,13 @@ def read_piece(item: Item, options: Options, window: Window | None, *, labelled:
         if labels.shape != valid.shape:
             (height, width), (rows, columns) = labels.shape, valid.shape
             name = item.mask.files[0] if item.mask is not None else item.id
-            raise DataError(f"{name}: {width}x{height} pixels, but its image has {columns}x{rows}.")
+            raise DataError(
+                f"{name}: {width}x{height} pixels, but its image has {columns}x{rows}. If both show the same "
+                "ground: --set data.mask_size=resize."
+            )
         labels[~valid] = IGNORE_INDEX
-    here = grid if window is None else grid.shifted(window.row, window.col)
-    return Piece(pixels, valid, labels, here, names, own, found)
+    here = grid.shifted(window.row, window.col) if window is not None and grid.is_georeferenced else grid
+    return Piece(pixels, valid, labels, here, names, own, found, notes)
 
 
 def _opened(item: Item, window: Window | None) -> RasterReader:

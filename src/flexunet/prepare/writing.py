@@ -20,6 +20,7 @@ from .options import Options
 from .pixels import Piece, copied_mask_bytes, image_suffix, read_piece, resized_piece, write_image, write_mask
 from .planning import Plan
 from .resuming import sha256_of
+from .settings import decodes_otherwise, read_settings
 
 Entry = dict[str, Any]
 
@@ -45,6 +46,7 @@ class Writer:
         parts = self.plan.parts
         files = all(part.item.mask is None or isinstance(part.item.mask, MaskFile) for part in parts)
         files = files and self.options.ignore_value is None
+        files = files and not decodes_otherwise(read_settings(self.options.settings))
         redrawn = self.options.tile is not None or bool(self.variants) or bool(self.merged)
         holes = any(part.found for part in parts)
         return "keep" if files and not redrawn and not holes else "index"

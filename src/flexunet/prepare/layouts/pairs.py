@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ...config.schema import DataConfig, SplitConfig
+from ...config.schema import SplitConfig
 from ...data import match_files
 from ...errors import DataError
 from ..items import Item, MaskFile, PictureFile, Source
 from ..options import Options
+from ..settings import read_settings
 from .folders import child
 
 _IMAGES = ("images", "image", "img")
@@ -27,7 +28,7 @@ def read(root: Path, options: Options) -> Source:
     if images is None or masks is None:
         raise DataError(f"{root}: images/ and masks/ are expected.")
     folders = SplitConfig(images=(images,), masks=(masks,), negatives=(negatives,) if negatives else ())
-    pairing = match_files(folders, DataConfig())
+    pairing = match_files(folders, read_settings(options.settings))
     if pairing.problems:
         raise DataError("Images and masks do not pair up:", pairing.problems)
     items = tuple(
