@@ -1,6 +1,5 @@
 """Sharpening and brightening change raw values of the image only, within its data type."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -58,16 +57,27 @@ def test_without_augmentation_values_are_normalised_and_nothing_else() -> None:
     [
         {"contrast": 0.4, "brightness": 0.3, "colour": 0.2},
         {"brightening": {"probability": 1}, "gamma": {"probability": 1}},
-        {"sharpening": {"probability": 1, "strength": 0.3}, "gamma": {"probability": 1, "range": [0.5, 0.5]}},
+        {"sharpening": {"probability": 1, "strength": 0.01}, "saturation": 0.5, "colour": 0.3},
     ],
 )
 def test_the_table_of_8_bit_images_gives_what_computing_each_pixel_gives(settings: dict[str, Any]) -> None:
-    """The same values once as uint8, by table, and once pixel by pixel, forced by a saturation of nothing."""
-    pixels = np.random.default_rng(4).integers(0, 255, (3, 31, 33)).astype(np.uint8)
+    """The same values once as uint8, by table, and once as int16; none comes near the ends of 8 bit."""
+    pixels = np.random.default_rng(4).integers(20, 200, (3, 31, 33)).astype(np.uint8)
     bands = Bands(names=tuple("abc"), mean=(90.0, 100.0, 110.0), std=(40.0, 50.0, 60.0))
     curves = draw_curves(AugmentConfig.model_validate(settings), 3, np.random.default_rng(1))
-    each = develop(pixels, bands, replace(curves, saturation=1e-12))
+    each = develop(pixels.astype(np.int16), bands, curves)
     assert_allclose(develop(pixels, bands, curves), each, atol=1e-5)
+
+
+def test_saturation_moves_bands_away_from_their_mean() -> None:
+    image = np.random.default_rng(4).normal(size=(4, 9, 8)).astype(np.float32)
+    bands = Bands(names=tuple("abcd"), dtype="float32", mean=(0.0,) * 4, std=(1.0,) * 4)
+    config = AugmentConfig(saturation=0.4, contrast=0.3, brightness=0.2, colour=0.5)
+    curves = draw_curves(config, 4, np.random.default_rng(8))
+    grey = image.mean(0)
+    saturated = grey + (1 + curves.saturation) * (image - grey)
+    expected = saturated * (1 + curves.contrast) + curves.shifts[:, None, None]
+    assert_allclose(develop(image, bands, curves), expected, atol=1e-5)
 
 
 def test_gamma_by_hand() -> None:

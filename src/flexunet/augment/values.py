@@ -60,7 +60,7 @@ def develop(pixels: NDArray[Any], bands: Bands, curves: Curves | None) -> Image:
         return bands.normalise(pixels)
     if curves.sharpening is not None:
         pixels = sharpened(pixels, curves.sharpening)
-    by_table = pixels.dtype == np.uint8 and not curves.saturation
+    by_table = pixels.dtype == np.uint8
     levels = np.arange(256, dtype=np.uint8)[None, :, None].repeat(len(pixels), 0)
     values: NDArray[Any] = levels if by_table else pixels
     if curves.brightening is not None:
@@ -68,14 +68,13 @@ def develop(pixels: NDArray[Any], bands: Bands, curves: Curves | None) -> Image:
     image = bands.normalise(values)
     if curves.gamma is not None:
         _change_gamma(image, curves.gamma, *limits(bands, image))
-    if curves.saturation and len(image) > 1:
-        grey = image.mean(0)
-        image -= grey
-        image *= np.float32(1 + curves.saturation)
-        image += grey
     image *= np.float32(1 + curves.contrast)
     image += curves.shifts[:, None, None]
-    return _looked_up(pixels, image) if by_table else image
+    if by_table:
+        image = _looked_up(pixels, image)
+    if curves.saturation and len(image) > 1:
+        _saturate(image, 1 + curves.saturation, curves.shifts)
+    return image
 
 
 def sharpened(pixels: NDArray[Any], strength: float) -> NDArray[Any]:
@@ -122,6 +121,18 @@ def _change_gamma(image: Image, gamma: float, low: NDArray[np.float32], high: ND
         share = (band - dark) / (bright - dark)
         raised = cv2.pow(np.maximum(share, 0), gamma)
         np.copyto(band, raised * (bright - dark) + dark, where=share > 0)
+
+
+def _saturate(image: Image, factor: float, shifts: NDArray[np.float32]) -> None:
+    """In place: bands move away from their mean by `factor`, as if `shifts` (C,) had come after that.
+
+    With y = x + s the result is f x + (1 - f) mean(x) + s = f y + (1 - f) (mean(y) + s - mean(s)).
+    """
+    mean = image[0] / np.float32(len(image))
+    for band in image[1:]:
+        cv2.scaleAdd(band, 1 / len(image), mean, dst=mean)
+    for band, shift in zip(image, (shifts - shifts.mean()).tolist(), strict=True):
+        cv2.addWeighted(band, factor, mean, 1 - factor, (1 - factor) * shift, dst=band)
 
 
 def _looked_up(pixels: NDArray[np.uint8], table: Image) -> Image:

@@ -157,24 +157,24 @@ def _cut(
         valid = None
     if labels.shape == (bottom - top, right - left) and valid is None:
         return Sample(pixels, labels, None), (left, top)
+    size = (bottom - top, right - left)
+    shown = np.zeros(size, np.bool_)
+    filling = [_fitting(value, pixels.dtype) for value in fill]
+    if not labels.size:  # nothing but padding
+        nothing = np.empty((len(pixels), *size), pixels.dtype)
+        nothing[:] = np.array(filling)[:, None, None]
+        return Sample(nothing, np.full(size, IGNORE_INDEX, np.uint8), shown), (left, top)
     row, column = rows.start + placement.top - top, columns.start + placement.left - left
-    place = np.s_[row : row + labels.shape[0], column : column + labels.shape[1]]
-    whole_labels = np.full((bottom - top, right - left), IGNORE_INDEX, np.uint8)
-    if labels.size:  # its edge goes on: a class of its own around the picture would eat into the others
-        below, beside = (
-            whole_labels.shape[0] - row - labels.shape[0],
-            whole_labels.shape[1] - column - labels.shape[1],
-        )
-        edge = cv2.BORDER_REPLICATE
-        whole_labels = np.asarray(cv2.copyMakeBorder(labels, row, below, column, beside, edge), np.uint8)
-    whole_valid = np.zeros(whole_labels.shape, np.bool_)
-    whole_valid[place] = True if valid is None else valid
-    whole_pixels = np.empty((len(pixels), *whole_labels.shape), pixels.dtype)
-    whole_pixels[:, place[0], place[1]] = pixels
-    missing = ~whole_valid
-    for band, value in zip(whole_pixels, fill, strict=True):
-        band[missing] = _fitting(value, pixels.dtype)
-    return Sample(whole_pixels, whole_labels, whole_valid), (left, top)
+    height, width = labels.shape
+    shown[row : row + height, column : column + width] = True if valid is None else valid
+    # around the picture its edge goes on: anything else would be seen in the edge's own pixels
+    around = ((row, size[0] - row - height), (column, size[1] - column - width))
+    whole_pixels = np.pad(pixels, ((0, 0), *around), mode="edge")
+    if valid is not None:
+        holes = ~np.pad(valid, around, mode="edge")
+        for band, value in zip(whole_pixels, filling, strict=True):
+            band[holes] = value
+    return Sample(whole_pixels, np.pad(labels, around, mode="edge"), shown), (left, top)
 
 
 def _needed(points: NDArray[np.float64], length: int) -> tuple[int, int]:
