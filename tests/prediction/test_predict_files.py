@@ -92,27 +92,33 @@ def test_a_folder_becomes_palette_pngs_of_the_same_names_and_sizes(
         assert_array_equal(shades, np.rint(predictor.probabilities(source)[1] * 255))
 
 
-def test_a_georeferenced_picture_keeps_its_grid_and_its_missing_pixels(
+def test_a_georeferenced_picture_is_the_scene_that_it_is_on_the_command_line(
     tmp_path: Path, predictor: Predictor
 ) -> None:
     pixels = image(3, 90, 80)
     pixels[pixels == 0] = 1
     pixels[:, :30, :20] = 0
-    write_raster(tmp_path / "scene.tif", pixels, UTM, nodata=0)
-    report = predict_files(predictor, [tmp_path / "scene.tif"], tmp_path / "out", probability=True)
-    assert "1 of 1 images were predicted in overlapping tiles." in report.notes
+    scene = tmp_path / "scene.tif"
+    write_raster(scene, pixels, UTM, nodata=0)
+    write_png(tmp_path / "a.png", image(40, 50, 3))
+    images = [scene, tmp_path / "a.png", tmp_path / "missing.png"]
+    report = predict_files(predictor, images, tmp_path / "out", probability=True, overlay=True)
+    assert report.written == (tmp_path / "out" / "scene.tif", tmp_path / "out" / "a.png")
+    assert [problem.path for problem in report.failed] == [tmp_path / "missing.png"]
+    model = model_file(tmp_path / "model.safetensors")
+    typed = run(model, scene, "--out", tmp_path / "cli", "--probability", "--overlay", "--precision", "32")
+    assert typed.exit_code == 0, typed.output
+    for name in ("scene.tif", "scene_probability.tif"):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "cli" / name).read_bytes()
+    assert (tmp_path / "out" / "scene_overlay.jpg").exists()
+    assert not list((tmp_path / "out").glob(".*"))
     with open_raster(tmp_path / "out" / "scene.tif") as result:
-        assert result.grid == UTM
-        assert result.nodata == 255
-        assert result.shape == (1, 90, 80)
-        band, valid = result.read_valid()
+        assert (result.grid, result.nodata, result.shape) == (UTM, 255, (1, 90, 80))
+        _, valid = result.read_valid()
     assert not valid[:30, :20].any()
     assert valid.sum() == 90 * 80 - 30 * 20
-    labels = np.asarray(Image.open(report.written[0]))
-    assert_array_equal(labels[valid], band[0][valid])
-    assert (labels[:30, :20] == 0).all()
-    with open_raster(tmp_path / "out" / "probabilities" / "scene.tif") as shades:
-        assert shades.grid == UTM
+    with pytest.raises(OutputExistsError, match=r"scene\.tif"):
+        predict_files(predictor, [scene], tmp_path / "out")
 
 
 def test_probabilities_of_several_classes_are_kept_in_half_precision(tmp_path: Path) -> None:

@@ -79,7 +79,9 @@ def predict_command(
         None, "--probability-of", help="Scenes: probability of this class. Repeatable."
     ),
     probability_type: str = typer.Option(
-        "uint8", "--probability-type", help="Scenes: uint8 (in 1/254) or float16."
+        None,
+        "--probability-type",
+        help="Scenes: how probability and confidence are stored, uint8 (in 1/254; the usual) or float16.",
     ),
     confidence: str = typer.Option(None, "--confidence", help="Scenes: also how sure, entropy or margin."),
     applicability: bool = typer.Option(
@@ -190,6 +192,8 @@ def predict_command(
         truth_attribute=truth_attribute,
         overwrite=overwrite,
     )
+    if scenes:
+        wishes.check(predictor.record.classes)
     failed = done = 0
     if pictures and wishes.only_scenes:
         typer.echo(

@@ -25,7 +25,7 @@ class SceneWishes:
 
     probability: tuple[str, ...] | Literal["all"]
     """Names of classes; `all`: the foreground."""
-    probability_type: str
+    probability_type: str | None
     confidence: str | None
     applicability: bool
     overlay: bool
@@ -49,13 +49,27 @@ class SceneWishes:
         """The options named that mean nothing for pictures."""
         named = {
             "--probability-of": self.probability not in ("all", ()),
+            "--probability-type": self.probability_type,
             "--confidence": self.confidence,
             "--polygons": self.polygons,
+            "--dem": self.dem,
             "--html": self.html,
             "--evaluate": self.truth,
             "--aoi": self.aoi,
+            "--resolution": self.resolution,
+            "--keep-black": self.keep_black,
+            "--dask": self.dask,
         }
         return tuple(option for option, value in named.items() if value)
+
+    def check(self, classes: Classes) -> None:
+        """Refuse before anything is done what would be refused later.
+
+        Raises:
+            ConfigError: see `options` and `products`.
+        """
+        self.options(classes)
+        self.products()
 
     def options(self, classes: Classes) -> SceneOptions:
         """As the scene route takes them.
@@ -65,15 +79,21 @@ class SceneWishes:
         """
         from ..prediction.scenes import SceneOptions, parse_bytes
 
-        if self.probability_type not in ("uint8", "float16"):
+        if self.probability_type not in (None, "uint8", "float16"):
             raise ConfigError(f"--probability-type {self.probability_type}: uint8 or float16 are possible.")
+        stored = self.probability or self.confidence or self.applicability or self.polygons
+        if self.probability_type is not None and not stored:
+            raise ConfigError(
+                "--probability-type says how --probability, --probability-of and --confidence are stored: "
+                "add one of them."
+            )
         if self.confidence not in (None, "entropy", "margin"):
             raise ConfigError(f"--confidence {self.confidence}: entropy or margin are possible.")
         if self.resolution is not None and not self.resolution > 0:
             raise ConfigError(f"--resolution {self.resolution}: metres a pixel, more than 0.")
         return SceneOptions(
             probability=self._labels(classes),
-            probability_type=self.probability_type,  # type: ignore[arg-type]  # checked above
+            probability_type=self.probability_type or "uint8",  # type: ignore[arg-type]  # checked above
             confidence=self.confidence,  # type: ignore[arg-type]  # checked above
             applicability=self.applicability,
             max_memory=parse_bytes(self.max_memory) if self.max_memory is not None else None,
@@ -165,7 +185,7 @@ def predict_all_scenes(
         crew = None
         if wishes.dask is not None:
             from ..prediction.cluster import connect
-            from ..prediction.scenes.on_cluster import Recipe, predict_scene_on
+            from ..prediction.scenes.on_cluster import Recipe, plan_scene_on, predict_scene_on
 
             crew = stack.enter_context(connect(wishes.dask, threads=threads))
             recipe = Recipe.of(predictor, models, device)
@@ -174,6 +194,14 @@ def predict_all_scenes(
         def predict_one(scene: str | Path, target: Path) -> SceneResult:
             check(scene)
             if crew is not None:
+                job = plan_scene_on(crew, predictor, scene, options)
+            else:
+                job = plan_scene(predictor, scene, options)
+            if not only_products_missing(target):
+                workers = crew.threads() if crew is not None else None
+                expected = forecast(job, predictor, target, workers)
+                typer.echo(f"{Path(str(scene)).name}: {expected}", err=True)
+            if crew is not None:
                 return predict_scene_on(
                     crew,
                     recipe,
@@ -181,13 +209,11 @@ def predict_all_scenes(
                     scene,
                     target,
                     options,
+                    job=job,
                     progress=tell,
                     tell=_note,
                     products_follow=True,
                 )
-            job = plan_scene(predictor, scene, options)
-            if not only_products_missing(target):
-                typer.echo(f"{Path(str(scene)).name}: {forecast(job, predictor, target)}", err=True)
             return predict_scene(
                 predictor, scene, target, options, job=job, progress=tell, products_follow=True
             )

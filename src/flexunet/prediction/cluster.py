@@ -43,6 +43,10 @@ class Crew:
         except (OSError, TimeoutError) as error:
             raise self._lost() from error
 
+    def threads(self) -> dict[str, int]:
+        """How many CPU threads a task may use, worker by worker."""
+        return {address: self._threads or threads for address, threads in self.workers().items()}
+
     def results(
         self,
         task: Callable[..., Any],
@@ -67,7 +71,7 @@ class Crew:
         lonely = False
         try:
             while waiting or running:
-                workers = self.workers()
+                workers = self.threads()
                 if not workers and not lonely:
                     tell("the cluster has no workers at present: waiting for some")
                 lonely = not workers
@@ -99,7 +103,7 @@ class Crew:
     ) -> Any:
         # Other workers are allowed, so that the task outlives this one.
         return self._client.submit(
-            task, *arguments, threads=self._threads or threads, workers=[address], allow_other_workers=True,
+            task, *arguments, threads=threads, workers=[address], allow_other_workers=True,
             pure=False, retries=0,
         )  # fmt: skip
 

@@ -23,11 +23,10 @@ class Outputs:
     labels: Path
     """Palette PNG."""
     raster: Path
-    """Class band with the grid of the picture, where the picture has one."""
+    """Class map of a scene."""
     overlay: Path
     probability_png: Path
     probability_npz: Path
-    probability_raster: Path
 
     @classmethod
     def of(cls, out: Path, name: str) -> Outputs:
@@ -38,15 +37,14 @@ class Outputs:
             overlay=out / "overlays" / f"{name}.png",
             probability_png=out / "probabilities" / f"{name}.png",
             probability_npz=out / "probabilities" / f"{name}.npz",
-            probability_raster=out / "probabilities" / f"{name}.tif",
         )
 
     def all(self, overlay: bool, probability: bool) -> tuple[Path, ...]:
-        """Every file that may be written."""
+        """Every file that may be written of a picture."""
         extra: tuple[Path, ...] = (self.overlay,) if overlay else ()
         if probability:
-            extra += (self.probability_png, self.probability_npz, self.probability_raster)
-        return (self.labels, self.raster, *extra)
+            extra += (self.probability_png, self.probability_npz)
+        return (self.labels, *extra)
 
 
 def find_images(sources: Iterable[Path]) -> list[Path]:

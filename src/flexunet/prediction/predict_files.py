@@ -1,4 +1,4 @@
-"""Files in, files out: classes as palette PNGs and GeoTIFFs, overlays, probabilities."""
+"""Files in, files out: palette PNGs, overlays and probabilities of pictures; scenes go their own way."""
 
 from __future__ import annotations
 
@@ -8,18 +8,22 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..classes import IGNORE_INDEX, Classes
+from ..classes import Classes
 from ..errors import FlexunetError, Problem
 from ..files import whole_file
-from ..raster import Picture, write_labels_png, write_png, write_raster
+from ..raster import Picture, write_labels_png, write_png
 from .framing import Tiling
 from .outputs import Outputs, name_outputs, refuse_replacing
 from .predictor import Prediction, Predictor
 from .table import TABLE, check_table, is_far, row_of, write_table
+
+if TYPE_CHECKING:
+    from .scenes import SceneResult, ScenesReport
 
 Progress = Callable[[str, int, int], None]
 """What is being done, pictures done, pictures in all."""
@@ -37,7 +41,7 @@ class FilesReport:
     """What became of every file."""
 
     written: tuple[Path, ...]
-    """The palette PNGs, in the order of the images."""
+    """The palette PNGs of pictures and class maps of scenes, in the order of the images."""
     failed: tuple[Problem, ...]
     """Images that could not be read or do not suit the model; nothing was written for them."""
     notes: tuple[str, ...]
@@ -58,16 +62,15 @@ def predict_files(
     """Write the classes of every image to the folder `out`, each file whole or not at all.
 
     - `out/NAME.png`: palette PNG (H, W) of the image's size, indices are classes, colours the classes'.
-    Pixels
-      without data are background.
-    - `out/NAME.tif`, for images with a georeference: the same classes as a band with the image's grid and a
-      colour table; pixels without data are 255, declared as nodata.
+      Pixels without data are background.
     - `out/overlays/NAME.png` with `overlay`: the image, its objects tinted and outlined.
     - `out/predictions.csv`, where the model file says how far pictures lie from those of training: a row an
       image with its applicability; rows of earlier images stay.
     - `out/probabilities/` with `probability`: with one foreground class NAME.png, grey 0 to 255 for its
-      probability 0 to 1; with more NAME.npz, float16 (K, H, W) under `probabilities`; for images with a
-      georeference NAME.tif, a band a foreground class, 0 to 255.
+      probability 0 to 1; with more NAME.npz, float16 (K, H, W) under `probabilities`.
+
+    Images with a georeference, and large ones, are scenes (`scenes.is_scene`): they lead to `out/NAME.tif`,
+    `NAME_probability.tif` and `NAME_overlay.jpg` by `scenes.predict_scene`.
 
     An image that cannot be used is reported and the others go on. Memory: a batch of images, two more that
     are read ahead, and the strips described at `Predictor.predict`.
@@ -76,12 +79,79 @@ def predict_files(
         DataError, OutputExistsError: a result has the name of an image or of an earlier result.
         OSError: a result cannot be written.
     """
-    outputs, notes = name_outputs(images, out)
+    from .scenes import is_scene
+
+    scenes = [image for image in images if is_scene(image)]
+    pictures = [image for image in images if image not in scenes]
+    outputs, notes = name_outputs(pictures, out)
     refuse_replacing(outputs, overlay=overlay, probability=probability, overwrite=overwrite)
+    written: dict[Path, Path] = {}
+    failed: list[Problem] = []
+    if scenes:
+        asked = {"tiling": tiling, "tta": tta}
+        changed = predictor.with_settings(**{key: value for key, value in asked.items() if value is not None})
+        report, there = _predict_scenes(changed, scenes, out, overlay, probability, overwrite, progress)
+        written, failed, notes = there, [*report.failed], [*notes, *report.notes]
+    done = _predict_pictures(predictor, outputs, out, tiling, tta, overlay, probability, overwrite, progress)
+    written |= dict(zip(done.images, done.report.written, strict=True))
+    return FilesReport(
+        tuple(written[image] for image in images if image in written),
+        (*failed, *done.report.failed),
+        (*notes, *done.report.notes),
+    )
+
+
+def _predict_scenes(
+    predictor: Predictor,
+    scenes: Sequence[Path],
+    out: Path,
+    overlay: bool,
+    probability: bool,
+    overwrite: bool,
+    progress: Progress | None,
+) -> tuple[ScenesReport, dict[Path, Path]]:
+    """The report of the scenes, and the class map of each that came to its end."""
+    from .scenes import Products, SceneOptions, make_products, predict_scene, predict_scenes
+
+    wanted = predictor.record.classes.foreground if probability else ()
+    options, products = SceneOptions(probability=wanted, overwrite=overwrite), Products(overlay=overlay)
+    there: dict[Path, Path] = {}
+
+    def predict_one(scene: Path | str, target: Path) -> SceneResult:
+        return predict_scene(predictor, scene, target, options, progress=progress, products_follow=True)
+
+    def finish(scene: Path | str, result: SceneResult) -> tuple[str, ...]:
+        there[Path(scene)] = result.class_map
+        return make_products(scene, result, predictor.classes, products, progress=progress)
+
+    return predict_scenes(scenes, out, options, predict_one, finish, products), there
+
+
+@dataclass(frozen=True)
+class _Pictures:
+    images: tuple[Path, ...]
+    """Those that were predicted."""
+    report: FilesReport
+
+
+def _predict_pictures(
+    predictor: Predictor,
+    outputs: dict[Path, Outputs],
+    out: Path,
+    tiling: Tiling | None,
+    tta: bool | None,
+    overlay: bool,
+    probability: bool,
+    overwrite: bool,
+    progress: Progress | None,
+) -> _Pictures:
+    """The images without a georeference."""
+    images, notes = list(outputs), list[str]()
     if predictor.familiar is not None:
         check_table(out / TABLE, predictor.classes, overwrite=overwrite)
     failed: list[Problem] = []
     written: list[Path] = []
+    predicted: list[Path] = []
     reading: deque[Path] = deque()
     tiled = far = 0
     rows = []
@@ -108,6 +178,7 @@ def predict_files(
             far += is_far(prediction)
             rows.append(row_of(image, outputs[image].labels, prediction, predictor.classes))
         written.append(outputs[image].labels)
+        predicted.append(image)
         tiled += len(predictor.framing(prediction.labels.shape, tiling).grid) > 1
         if progress is not None:
             progress("predicting", len(written) + len(failed), len(images))
@@ -119,7 +190,7 @@ def predict_files(
             f"{far} of {len(written)} images lie as far from those of training as at most 5 of 100 held-out "
             f"ones do: do not trust their classes without a look (column far of {out / TABLE})."
         )
-    return FilesReport(tuple(written), tuple(failed), tuple(notes))
+    return _Pictures(tuple(predicted), FilesReport(tuple(written), tuple(failed), tuple(notes)))
 
 
 def _read_ahead(
@@ -164,16 +235,11 @@ def _write(outputs: Outputs, prediction: Prediction, classes: Classes, known: Cl
             write_note(drawn, f"applicability {prediction.applicability:.2f}", warn=is_far(prediction))
         write_png(outputs.overlay, drawn)
     if prediction.probabilities is not None:
-        _write_probabilities(outputs, prediction.probabilities, picture, known)
-    if picture.grid.is_georeferenced:
-        band = labels if picture.valid.all() else np.where(picture.valid, labels, np.uint8(IGNORE_INDEX))
-        write_raster(outputs.raster, band, picture.grid, nodata=IGNORE_INDEX, colours=classes.colours)
+        _write_probabilities(outputs, prediction.probabilities, known)
     write_labels_png(outputs.labels, labels, classes.colours)
 
 
-def _write_probabilities(
-    outputs: Outputs, probabilities: NDArray[np.float32], picture: Picture, classes: Classes
-) -> None:
+def _write_probabilities(outputs: Outputs, probabilities: NDArray[np.float32], classes: Classes) -> None:
     foreground = classes.foreground
     if len(foreground) == 1:
         write_png(outputs.probability_png, _as_bytes(probabilities[foreground[0]]))
@@ -182,8 +248,6 @@ def _write_probabilities(
             np.savez_compressed(
                 beside, probabilities=probabilities.astype(np.float16), classes=np.asarray(classes.names)
             )
-    if picture.grid.is_georeferenced:
-        write_raster(outputs.probability_raster, _as_bytes(probabilities[list(foreground)]), picture.grid)
 
 
 def _as_bytes(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -15,6 +15,7 @@ import rasterio.windows
 from numpy.typing import NDArray
 
 from ..files import remove_leftovers, write_bytes
+from .closing import Closing
 from .grid import Grid
 from .layer import BLOCK, Layer, class_layer, share_layer
 from .pyramid import CHUNK, Pyramid
@@ -27,7 +28,7 @@ _PART_ROWS = 32
 """Rows of the blocks of a part."""
 
 
-class CogOfParts:
+class CogOfParts(Closing):
     """Parts that become readable one after another, in any order, and the COG at `path` that holds them.
 
     What can be done from the top is done at each `take`, so that little is left for `finish`: it can run
@@ -82,11 +83,9 @@ class CogOfParts:
                 _name_classes(self.path, self._layer.class_names)
             before()
 
-    def __enter__(self) -> CogOfParts:
-        return self
-
-    def __exit__(self, *fault: Any) -> None:
-        self._pyramid.__exit__(*fault)
+    def close(self) -> None:
+        """Remove what lies beside the parts."""
+        self._pyramid.close()
 
 
 def write_cog(

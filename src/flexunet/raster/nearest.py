@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from rasterio.errors import CRSError, RasterioError
 from rasterio.warp import transform as transform_points
 
 from ..errors import RasterError
+from .closing import Closing
 from .grid import Grid
 from .reader import open_raster
 from .window import Window
@@ -23,7 +23,7 @@ _NODE_PX = 32  # at most so far apart are points that are projected; between the
 Floats = NDArray[np.float64]
 
 
-class OnGrid:
+class OnGrid(Closing):
     """The raster `path` on `grid` and `shape` (height, width); a context manager.
 
     On the same grid its windows are read as they are. On another one each pixel takes the value of the pixel
@@ -118,14 +118,6 @@ class OnGrid:
     def close(self) -> None:
         """Let go of the file."""
         self._reader.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _spread(length: int, step: int) -> Floats:

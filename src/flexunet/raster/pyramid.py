@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -15,6 +14,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.control import GroundControlPoint
 
+from .closing import Closing
 from .grid import Grid
 from .layer import BLOCK, Layer
 from .tiff import join_levels
@@ -36,14 +36,14 @@ class _Level:
     """Rows that are written."""
 
 
-class Pyramid:
+class Pyramid(Closing):
     """Rows of a raster in from the top, and one Cloud-Optimised GeoTIFF out; a context manager.
 
     Every pixel is compressed once. Each overview halves the one before it, down to a single block: a pixel
     of classes is the most frequent of its four (the first one of a tie), others are their mean; missing
     pixels do not count. Memory: a few hundred kilobytes a band whatever the size, and GDAL's block cache.
 
-    Leaving the block removes the files of the levels.
+    Closing it removes the files of the levels.
     """
 
     def __init__(self, folder: Path, name: str, layer: Layer, shape: tuple[int, int], grid: Grid) -> None:
@@ -103,12 +103,8 @@ class Pyramid:
             level.file.close()
         join_levels([level.path for level in self._levels], out)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Let go of the levels and remove their files."""
         for level in self._levels:
             if not level.file.closed:
                 level.file.close()

@@ -17,6 +17,7 @@ from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 
 from ..errors import RasterError
+from .closing import Closing
 from .decode import decode_npy, decode_picture, sniff
 from .grid import PIXEL_TRANSFORM, ControlPoint, Grid
 from .values import bring_to_native, chosen_bands, data_mask, native_dtype, without_bad_floats
@@ -64,7 +65,7 @@ class RasterReader(Protocol):
     ) -> None: ...
 
 
-class _Reader:
+class _Reader(Closing):
     """What both readers do the same way."""
 
     path: Path
@@ -80,17 +81,6 @@ class _Reader:
 
     def valid(self, window: Window | None = None, bands: Sequence[int] | None = None) -> NDArray[np.bool_]:
         return self.read_valid(window, bands)[1]
-
-    def close(self) -> None:
-        """Nothing to let go of."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _checked(self, window: Window | None, bands: Sequence[int] | None) -> tuple[Window, tuple[int, ...]]:
         count, height, width = self.shape

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,28 +27,52 @@ class Forecast:
     seconds: float | None
     """Of the network alone, on tiles that all hold data; None where it was not worth measuring."""
     memory_bytes: int
+    """Of each process that computes."""
     disk_bytes: int
-    """Uncompressed, parts and results together: class maps usually take a tenth of it."""
+    """Uncompressed, all that lies there at once: class maps usually take a tenth of it."""
     free_bytes: int
+    workers: int | None = None
+    """Of a cluster; None without one."""
 
     def __str__(self) -> str:
         took = f"about {duration(self.seconds)}, " if self.seconds is not None else ""
+        each = ""
+        if self.workers is not None:
+            crew = "1 worker" if self.workers == 1 else f"{self.workers} workers"
+            took = f"about {duration(self.seconds)} on {crew}, " if self.seconds is not None else f"{crew}, "
+            each = " each"
         text = (
             f"{self.megapixels:.1f} Mpx in {self.tiles} {'tile' if self.tiles == 1 else 'tiles'}: {took}"
-            f"{size(self.memory_bytes)} of memory, at most {size(self.disk_bytes)} on disk"
+            f"{size(self.memory_bytes)} of memory{each}, at most {size(self.disk_bytes)} on disk"
         )
         if self.disk_bytes > self.free_bytes:
             text += f" ({size(self.free_bytes)} are free)"
         return text
 
 
-def forecast(job: SceneJob, predictor: Predictor, out: Path) -> Forecast:
-    """The forecast of a job whose results go to `out`; the network runs twice on empty tiles."""
-    tiles = tiles_of(job.plan)
-    seconds = _seconds_per_tile(job, predictor) * tiles if tiles >= WORTH_MEASURING else None
+def forecast(
+    job: SceneJob, predictor: Predictor, out: Path, workers: Mapping[str, int] | None = None
+) -> Forecast:
+    """The forecast of a job whose results go to `out`; the network runs twice on empty tiles.
+
+    `workers`: those of a cluster, CPU threads by name. Each of their threads is taken to be as fast as one
+    here, and every part to be computed alone.
+    """
+    tiles = tiles_of(job.plan) if workers is None else sum(map(job.plan.tiles, job.plan.parts))
+    seconds = None
+    if tiles >= WORTH_MEASURING and (workers is None or workers):
+        seconds = _seconds_per_tile(job, predictor) * tiles
+        if workers is not None:
+            seconds *= torch.get_num_threads() / sum(workers.values())
     place = next(folder for folder in (out.parent, *out.absolute().parents) if folder.exists())
     return Forecast(
-        tiles, job.megapixels, seconds, job.expected_bytes, job.disk_bytes, shutil.disk_usage(place).free
+        tiles,
+        job.megapixels,
+        seconds,
+        job.expected_bytes,
+        job.disk_bytes,
+        shutil.disk_usage(place).free,
+        None if workers is None else len(workers),
     )
 
 

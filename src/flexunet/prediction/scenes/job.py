@@ -71,10 +71,10 @@ class SceneJob:
 
     @property
     def disk_bytes(self) -> int:
-        """What parts and results take together at most, uncompressed."""
+        """What parts, results and the levels these are made of take together at most, uncompressed."""
         shares = _shares(self.options)
         each = 2 if self.options.probability_type == "float16" else 1
-        return int(self.megapixels * 1e6 * (1 + shares * each) * (2 + 1 / 3))
+        return int(self.megapixels * 1e6 * (1 + shares * each) * (1 + 4 / 3 + 4 / 3))
 
     def with_parts(self, parts: Sequence[Window]) -> SceneJob:
         """The same, written in other parts; no number changes."""

@@ -67,6 +67,7 @@ def predict_scene_on(
     out: Path,
     options: SceneOptions | None = None,
     *,
+    job: SceneJob | None = None,
     progress: Progress | None = None,
     tell: Callable[[str], None] = lambda note: None,
     products_follow: bool = False,
@@ -84,17 +85,23 @@ def predict_scene_on(
     started = time.monotonic()
     options = options or SceneOptions()
     refuse_existing(out, options)
-    place = scene if is_address(scene) else Path(scene).resolve()
-    if options.aoi is not None:
-        options = replace(options, aoi=options.aoi.resolve())
-    job = plan_scene(predictor, place, options)
-    if options.part_rows is None:
-        job = share_out(job, max(1, len(crew.workers())))
-    bench = open_workbench(job, out)
+    bench = open_workbench(job or plan_scene_on(crew, predictor, scene, options), out)
     if not bench.joined:
         with results_of(bench, out, progress) as finished:
             _gather(crew, recipe, bench, progress, tell, finished)
     return finish_scene(bench, out, started=started, progress=progress, products_follow=products_follow)
+
+
+def plan_scene_on(crew: Crew, predictor: Predictor, scene: str | Path, options: SceneOptions) -> SceneJob:
+    """The job of predicting `scene` on the workers of `crew`: whole paths, and parts enough for all.
+
+    Raises: see `plan_scene`.
+    """
+    place = scene if is_address(scene) else Path(scene).resolve()
+    if options.aoi is not None:
+        options = replace(options, aoi=options.aoi.resolve())
+    job = plan_scene(predictor, place, options)
+    return job if options.part_rows is not None else share_out(job, max(1, len(crew.workers())))
 
 
 def _gather(

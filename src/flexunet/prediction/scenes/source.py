@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +11,13 @@ from numpy.typing import NDArray
 from ...errors import DataError, RasterError
 from ...modelfile import ModelRecord
 from ...raster import Grid, Window, data_mask
+from ...raster.closing import Closing
 from ...raster.reader import GdalReader, RasterReader, coloured, open_raster
 from .bands import choose_bands
 from .collar import Collar, find_collar
 
 
-class SceneSource:
+class SceneSource(Closing):
     """Windows of a scene, ready to be normalised. A context manager; not to be shared between threads."""
 
     def __init__(
@@ -98,14 +98,6 @@ class SceneSource:
     def close(self) -> None:
         """Let go of the file."""
         self._reader.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def is_address(scene: str | Path) -> bool:
