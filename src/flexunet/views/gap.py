@@ -36,7 +36,7 @@ def draw_gap(
     points: first the easiest way, last the hardest. regions: by name the number of images and their scores
     the easiest and the hardest way.
     """
-    figure = new_figure(10.5, 4.6)
+    figure = new_figure(10.5, 5.0)
     if title:
         figure.suptitle(plain(title), color=INK, fontsize=12)
     grid = figure.add_gridspec(1, 2, width_ratios=[1.15, 1])
@@ -69,7 +69,7 @@ def _draw_points(axes: Any, points: Sequence[GapPoint]) -> None:
     axes.plot([], [], color="#7a869a", linewidth=1.4, label="95 %, regions drawn again")
     if any(len(point.seeds) > 1 for point in points):
         axes.plot([], [], "_", color=INK, markersize=9, label="each seed")
-    axes.legend(fontsize=8, labelcolor=INK, edgecolor=PALE, framealpha=0.9, loc="lower left")
+    _legend_below(axes, -0.1)
 
 
 def _draw_regions(axes: Any, regions: Mapping[str, tuple[int, float | None, float | None]]) -> None:
@@ -88,4 +88,10 @@ def _draw_regions(axes: Any, regions: Mapping[str, tuple[int, float | None, floa
     axes.set_yticks(places, [f"{plain(name)} ({images})" for name, images, _, _ in known])
     axes.set_xlabel("IoU on the region's images", color=INK)
     axes.set_ylim(-0.6, len(known) - 0.4)
-    axes.legend(fontsize=8, labelcolor=INK, edgecolor=PALE, framealpha=0.9)
+    _legend_below(axes, -0.16)
+
+
+def _legend_below(axes: Any, height: float) -> None:
+    axes.legend(
+        fontsize=8, labelcolor=INK, edgecolor=PALE, loc="upper center", bbox_to_anchor=(0.5, height), ncols=3
+    )

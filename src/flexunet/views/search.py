@@ -54,19 +54,23 @@ def draw_search(
     """
     ordered = sorted(settings, key=lambda setting: -(setting.importance or 0.0))
     shown = ordered[:_MOST_SLICES]
-    rows = -(-len(shown) // _ACROSS)
+    across = 2 if len(shown) in (2, 4) else _ACROSS
+    rows = -(-len(shown) // across)
     figure = new_figure(10.5, 3.6 + 2.7 * rows)
     if title:
         figure.suptitle(plain(title), color=INK, fontsize=12)
-    grid = figure.add_gridspec(1 + rows, _ACROSS, height_ratios=[1.25] + [1.0] * rows)
+    grid = figure.add_gridspec(2, 1, height_ratios=[1.25, rows])
+    above, below = grid[0], grid[1]
+    top = above.subgridspec(1, 2, width_ratios=[1.9, 1])
+    slices = below.subgridspec(rows, across)
     limits = _limits(trials)
-    history = figure.add_subplot(grid[0, :2])
+    history = figure.add_subplot(top[0, 0])
     _draw_history(history, trials, score, limits, baseline, larger_is_better=larger_is_better)
-    _draw_importance(figure.add_subplot(grid[0, 2]), ordered)
+    _draw_importance(figure.add_subplot(top[0, 1]), ordered)
     for place, setting in enumerate(shown):
-        axes = figure.add_subplot(grid[1 + place // _ACROSS, place % _ACROSS])
+        axes = figure.add_subplot(slices[place // across, place % across])
         _draw_slice(axes, trials, setting, limits)
-        if place % _ACROSS == 0:
+        if place % across == 0:
             axes.set_ylabel(score, color=INK)
     save_figure(figure, path)
 
