@@ -22,14 +22,15 @@ from flexunet.classes import Classes
 from flexunet.config import ResUNetConfig, TrainConfig
 from flexunet.data import Batch
 from flexunet.nets import build_network
-from flexunet.training.hardware import build_fabric, choose_hardware
+from flexunet.training.hardware import build_fabric, choose_hardware, gradients_are_final
 from flexunet.training.interrupts import StopRequest
 from flexunet.training.loop import Run, train_epoch
 from flexunet.training.losses import Scored, weighted_sum
-from flexunet.training.optim import MovingAverage, build_optimizer, clip_gradients
+from flexunet.training.optim import MovingAverage, OptimizerStep, build_optimizer, clip_gradients
 from flexunet.training.reporter import Reporter
 from flexunet.training.schedules import learning_rate
 from flexunet.training.state import Progress
+from flexunet.training.teacher import objective
 from machine import machine_facts
 
 RESULT = Path(__file__).parent / "results" / "loop_overhead.json"
@@ -94,9 +95,11 @@ def our_loop(train: TrainConfig, batches: InMemory) -> Callable[[], None]:
     wrapped, wrapped_optimizer = fabric.setup(network, optimizer)
     run = Run(
         train=train, classes=Classes(names=("a", "b"), colours=((0, 0, 0), (9, 9, 9))), fabric=fabric,
-        raw=network, network=wrapped, optimizer=wrapped_optimizer, average=average, batches=batches,
-        validation=None, weights=None, progress=Progress(), save_state=lambda: None,
-        epoch_done=lambda run, best: None, stop_file=lambda: False, reporter=Reporter(show=False),
+        raw=network, network=wrapped, optimizer=wrapped_optimizer,
+        optimizer_step=OptimizerStep(wrapped_optimizer, train, gradients_final=gradients_are_final(fabric)),
+        average=average, batches=batches, validation=None, weights=None,
+        objective=objective(train, None, None), progress=Progress(), save_state=lambda: None,
+        epoch_done=lambda run, best: None, enough=lambda: None, reporter=Reporter(show=False),
         stop=StopRequest(), how_to_resume="",
     )  # fmt: skip
 

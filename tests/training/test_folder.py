@@ -1,5 +1,6 @@
 """A run folder is never taken from anybody: refused, continued or replaced, and foreign files always stay."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,23 @@ def test_overwriting_removes_what_the_run_wrote_and_nothing_else(layout: str, tm
     claim_folder(folder, "old.config", ["b.png"], fresh=True)
     left = {path for path in folder.dir.rglob("*") if path.is_file()}
     assert left == {*foreign, folder.manifest}
+
+
+def test_a_copy_of_a_run_is_complete_and_replacing_it_leaves_the_run_alone(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path)
+    run_in(folder)
+    shutil.copytree(folder.dir, tmp_path / "copy")
+    copy = RunFolder.of(OutputConfig(dir=tmp_path / "copy"))
+    check_folder(copy, None, resume=True, overwrite=False)
+    claim_folder(copy, None, [], fresh=True)
+    assert not copy.model.exists()
+    assert all(path.exists() for path in folder.outputs(None))
+
+
+def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("mine")
+    with pytest.raises(OutputExistsError, match=r"output\.dir .*run is a file; name a folder"):
+        check(folder_of(tmp_path), overwrite=True)
 
 
 def test_a_foreign_file_in_the_way_is_refused_even_with_overwrite(tmp_path: Path) -> None:

@@ -192,5 +192,8 @@ def test_the_command_prints_the_table(small: Config, tmp_path: Path) -> None:
     assert "out of fold, 6 images pooled: iou" in result.output
     with (small.output.dir / "summary.csv").open(encoding="utf-8", newline="") as handle:
         assert [row["member"] for row in csv.DictReader(handle)][-2:] == ["mean", "SD"]
+    again = CliRunner().invoke(app, ["train", str(small.output.dir), "--resume"])
+    assert again.exit_code == 0, again.output
+    assert "out of fold, 6 images pooled: iou" in again.output, "the folder knows its folds"
     shown = CliRunner().invoke(app, ["inspect", str(small.output.dir)])
     assert "mean of the probabilities of 2 members" in shown.output

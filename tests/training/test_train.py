@@ -15,9 +15,16 @@ import torch
 
 from blob_dataset import write_pairs, write_picture
 from flexunet.config import Config, read_config
-from flexunet.errors import ConfigError, DataError, Interrupted, OutputExistsError, TrainingError
+from flexunet.errors import (
+    ConfigError,
+    DataError,
+    DivergedError,
+    Interrupted,
+    OutputExistsError,
+    TrainingError,
+)
 from flexunet.modelfile import load_model, read_record
-from flexunet.training import train
+from flexunet.training import read_run, train
 
 
 def weights(path: Path) -> dict[str, torch.Tensor]:
@@ -131,6 +138,33 @@ def test_a_finished_or_foreign_run_is_not_touched(make_config: Any) -> None:
     assert note.read_text() == "mine"
 
 
+def test_going_on_and_replacing_exclude_each_other(make_config: Any) -> None:
+    with pytest.raises(ConfigError, match=r"--resume goes on .* --overwrite replaces it: give one"):
+        train(make_config(), resume=True, overwrite=True)
+
+
+def test_a_run_that_was_moved_goes_on_where_it_is(make_config: Any, tmp_path: Path) -> None:
+    config = make_config(train={"schedule": "constant"})
+    whole = train(at(config, tmp_path / "whole"))
+    began = tmp_path / "began"
+    stop = began / "STOP"
+    with when_logged("epoch 1/3", stop.touch):
+        train(at(config, began))
+    began.rename(tmp_path / "moved")
+    loaded = read_run(tmp_path / "moved")
+    assert loaded is not None
+    assert loaded.notes == (f"the run was begun in {began}; it goes on in {tmp_path / 'moved'}.",)
+    moved = train(loaded.config, resume=True)
+    assert moved.dir == tmp_path / "moved"
+    assert len(moved.rows) == 3
+    assert same(whole.model, moved.model)
+    assert not began.exists()
+    elsewhere = read_run(tmp_path / "moved", [f"output.dir={tmp_path / 'new'}"])
+    assert elsewhere is not None
+    assert elsewhere.config.output.dir == tmp_path / "new"
+    assert read_run(tmp_path) is None
+
+
 def test_changed_images_are_noticed_on_resume(make_config: Any, tmp_path: Path) -> None:
     root = tmp_path / "data"
     write_pairs(root / "train", 4, seed=3)
@@ -170,6 +204,24 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_samples(make_config: Any)
     config = make_config(train={"learning_rate": 1e30, "schedule": "constant", "clip_norm": None})
     with pytest.raises(TrainingError, match=r"not finite.*epoch 1, step \d+, samples p\d+"):
         train(config)
+
+
+def test_a_validation_loss_that_is_not_finite_stops(make_config: Any) -> None:
+    # one step an epoch: the weights are ruined after the last finite loss
+    section = {"learning_rate": 1e30, "schedule": "constant", "clip_norm": None, "batch_size": 12, "ema": 0}
+    with pytest.raises(DivergedError, match=r"validation loss is not finite \(.*\) after epoch 1\. .*saved"):
+        train(make_config(train=section))
+
+
+def test_masks_without_the_class_and_batches_beyond_the_images_are_said(
+    make_config: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = tmp_path / "none"
+    write_pairs(root / "train", 3, seed=3)
+    settings = {"root": root, "mask_encoding": "threshold", "threshold": 255}
+    train(make_config(data=settings, train={"epochs": 1}))
+    assert "no training mask has a pixel of blob: it cannot be learned" in caplog.text
+    assert "a batch of 4 is more than the 3 training images" in caplog.text
 
 
 def test_a_collapse_to_background_is_said_early(make_config: Any, caplog: pytest.LogCaptureFixture) -> None:

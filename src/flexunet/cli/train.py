@@ -47,12 +47,9 @@ def train(
     Example: flexunet train run.toml --set train.epochs=20 --set output.dir=runs/first
     """
     from ..config import read_config
-    from ..prediction import config_of_run
+    from ..training import planned, read_run, train_members
     from ..training import train as train_run
-    from ..training import train_members
 
-    if config.is_dir():
-        config = config_of_run(config) or config
     overrides = list(set_)
     if devices is not None:
         overrides.append(f"train.devices={devices}")
@@ -60,21 +57,24 @@ def train(
         overrides.append(f"quality={quality}")
     if budget is not None:
         overrides.append(f"train.budget_minutes={minutes(budget)}")
-    loaded = read_config(config, overrides)
+    loaded = read_run(config, overrides) or read_config(config, overrides)
     # torchrun and SLURM start this command once a process: the first one speaks
     first = os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")) == "0"
     for note in loaded.notes if first else ():
         typer.echo(f"Note: {note}", err=True)
+    source = loaded.path
+    if folds is None and seeds is None and resume:
+        folds, seeds = planned(loaded.config.output.dir) or (None, None)
     if folds is not None or seeds is not None:
         ensemble = train_members(
             loaded.config, folds=folds, seeds=1 if seeds is None else seeds, groups=groups,
-            resume=resume, overwrite=overwrite, source=config, show=True,
+            resume=resume, overwrite=overwrite, source=source, show=True,
         )  # fmt: skip
         print_members(ensemble)
         return
     if groups is not None:
         raise ConfigError("--groups says what stays in one fold; it needs --folds.")
-    result = train_run(loaded.config, resume=resume, overwrite=overwrite, source=config, show=True)
+    result = train_run(loaded.config, resume=resume, overwrite=overwrite, source=source, show=True)
     if not first:
         return
     for name in ("val_iou", "val_f1", "val_pixel_accuracy", "val_loss"):

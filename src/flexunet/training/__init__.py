@@ -1,6 +1,7 @@
 """Training: the loop, losses, optimisers and schedules, the resumable state, the log."""
 
-from .members import Ensemble, train_members
+from .members import Ensemble, planned, train_members
+from .resume import read_run
 from .run import RunResult, train
 
-__all__ = ["Ensemble", "RunResult", "train", "train_members"]
+__all__ = ["Ensemble", "RunResult", "planned", "read_run", "train", "train_members"]

@@ -104,12 +104,15 @@ class RunFolder:
         copies = [self.config.parent / config_copy] if config_copy else []
         return (*common, *charts, *copies, self.history)
 
-    def stop_file(self) -> Path | None:
-        """The file with which the user asks to stop after this epoch, if it is there."""
+    def take_stop_file(self) -> bool:
+        """Whether the user left a file that asks to stop after this epoch; it is removed."""
         places = [self.dir / name for name in STOP_NAMES]
         if self.reference:
             places.append(Path.cwd() / "break_training")
-        return next((path for path in places if path.exists()), None)
+        there = [path for path in places if path.exists()]
+        for path in there:
+            path.unlink(missing_ok=True)
+        return bool(there)
 
 
 def check_folder(folder: RunFolder, config_copy: str | None, *, resume: bool, overwrite: bool) -> None:
@@ -120,6 +123,8 @@ def check_folder(folder: RunFolder, config_copy: str | None, *, resume: bool, ov
         wrote
             has the name of an output.
     """
+    if folder.dir.exists() and not folder.dir.is_dir():
+        raise OutputExistsError(f"output.dir {folder.dir} is a file; name a folder for the run.")
     ours = _written(folder)
     if ours is None:
         foreign = [path for path in folder.outputs(config_copy) if path.exists()]
@@ -150,7 +155,7 @@ def claim_folder(folder: RunFolder, config_copy: str | None, pictures: Sequence[
     elif earlier:
         names |= set(_picture_names(folder))
     files = set(folder.outputs(config_copy)) | (set() if fresh else earlier)
-    content = {"files": sorted(str(path) for path in files), "epoch_pictures": sorted(names)}
+    content = {"files": sorted(_told(path, folder) for path in files), "epoch_pictures": sorted(names)}
     write_text(folder.manifest, json.dumps(content, indent=1))
 
 
@@ -160,9 +165,9 @@ def clear_run(place: Path) -> None:
 
 
 def lighten_run(place: Path, *, keep_model: bool) -> None:
-    """Remove what only a run that goes on needs: states, last weights, curves; and the model unless kept."""
+    """Remove what only a run that goes on needs: states and last weights; and the model unless kept."""
     folder = RunFolder.of(OutputConfig(dir=place))
-    for path in (*_state_files(folder), folder.last, folder.curves):
+    for path in (*_state_files(folder), folder.last):
         path.unlink(missing_ok=True)
     if not keep_model:
         folder.model.unlink(missing_ok=True)
@@ -172,11 +177,16 @@ def _written(folder: RunFolder) -> set[Path] | None:
     """The fixed files that the run in this folder lists; None where no run has been."""
     try:
         content = json.loads(folder.manifest.read_text(encoding="utf-8"))
-        return {Path(name) for name in content["files"]}
+        return {folder.dir / name for name in content["files"]}
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
         raise OutputExistsError(f"{folder.manifest}: damaged ({error}). Remove it by hand.") from error
+
+
+def _told(path: Path, folder: RunFolder) -> str:
+    """How the list names a file: from the run folder on, which may be moved with all that is in it."""
+    return path.relative_to(folder.dir).as_posix() if path.is_relative_to(folder.dir) else str(path)
 
 
 def _picture_names(folder: RunFolder) -> list[str]:

@@ -26,7 +26,7 @@ from .folder import RunFolder, clear_run
 from .folds import plan_folds, write_folds
 from .held_out import HeldOut, foreground_scores
 from .resume import refuse_changes
-from .run import train, wants_calibration
+from .run import refuse_both, train, wants_calibration
 
 PLAN, FOLDS, FINISHED, MODEL = "plan.json", "folds.csv", "finished.json", "ensemble.safetensors"
 HOW = (
@@ -95,6 +95,7 @@ def train_members(
         OutputExistsError: the folder is in use.
         Others as `train`.
     """
+    refuse_both(resume=resume, overwrite=overwrite)
     if seeds < 1:
         raise ConfigError(f"--seeds {seeds}: at least 1 is needed.")
     if groups is not None and folds is None:
@@ -131,6 +132,19 @@ def train_members(
     return _gather(config, members, progress)
 
 
+def planned(out: Path) -> tuple[int | None, int] | None:
+    """Folds and seeds that are trained in a folder; None where there are none.
+
+    Raises:
+        OutputExistsError: their plan cannot be read.
+    """
+    plan = out / PLAN
+    if not plan.is_file():
+        return None
+    found = _read_plan(plan)
+    return found["folds"], found["seeds"]
+
+
 def _train_member(member: Member, again: str, show: bool) -> None:
     """Train or go on, and write down that it is over."""
     try:
@@ -148,6 +162,8 @@ def _train_member(member: Member, again: str, show: bool) -> None:
         "seconds": round(sum(row["seconds"] or 0.0 for row in result.rows), 1),
     }
     _write_json(member.finished, numbers)
+    if result.stop_asked:
+        raise Interrupted(f"{member.name} is done; what is done is saved. Go on with: {again}")
 
 
 def _gather(config: Config, members: Sequence[Member], progress: Progress | None) -> Ensemble:
@@ -229,13 +245,9 @@ def _claim(out: Path, folds: int | None, seeds: int, *, resume: bool, overwrite:
     plan = out / PLAN
     if not plan.is_file():
         return False
-    try:
-        earlier = json.loads(plan.read_text(encoding="utf-8"))
-        names = [str(name) for name in earlier["members"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise OutputExistsError(f"{plan}: damaged ({error}). Remove it by hand.") from error
+    earlier = _read_plan(plan)
     if overwrite:
-        _remove_earlier(out, names)
+        _remove_earlier(out, earlier["members"])
         return False
     if not resume:
         raise OutputExistsError(
@@ -248,6 +260,15 @@ def _claim(out: Path, folds: int | None, seeds: int, *, resume: bool, overwrite:
             f"the same, train anew with --overwrite, or choose another output.dir."
         )
     return True
+
+
+def _read_plan(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        names = [str(name) for name in content["members"]]
+        return {"folds": content["folds"], "seeds": content["seeds"], "members": names}
+    except (ValueError, KeyError, TypeError) as error:
+        raise OutputExistsError(f"{path}: damaged ({error}). Remove it by hand.") from error
 
 
 def _remove_earlier(out: Path, names: Sequence[str]) -> None:

@@ -27,12 +27,19 @@ class Outputs:
     """Writes the files of one run.
 
     source: the config file the user wrote, copied beside the model in the reference layout.
-    pictured: images for the epoch pictures.
+    pictured: images for the epoch pictures. curves: whether the log is drawn.
     """
 
     def __init__(
-        self, folder: RunFolder, config: Config, source: Path | None, pictured: Sequence[Path]
+        self,
+        folder: RunFolder,
+        config: Config,
+        source: Path | None,
+        pictured: Sequence[Path],
+        *,
+        curves: bool = True,
     ) -> None:
+        self._curves = curves
         self._folder, self._config, self._source, self._pictured = folder, config, source, pictured
         self._drawn_rows, self._drawn_at = 0, -math.inf
 
@@ -65,7 +72,7 @@ class Outputs:
 
     def draw(self, rows: Sequence[Row]) -> None:
         """Draw the curves if there is an epoch that is not drawn yet."""
-        if len(rows) == self._drawn_rows:
+        if not self._curves or len(rows) == self._drawn_rows:
             return
         with readable_disk_errors(self._folder.dir):
             draw_log(self._folder, rows, self._config.output.metrics, draw_curves)

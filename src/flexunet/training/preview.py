@@ -13,7 +13,7 @@ from ..config import Config
 from ..data import band_statistics, open_store
 from ..errors import OutputExistsError
 from ..views import Card, display_rgb, gallery
-from .run import build_loaders
+from .material import build_loaders
 
 
 def preview(config: Config, out: Path, *, count: int = 24, epoch: int = 0, overwrite: bool = False) -> int:

@@ -12,12 +12,13 @@ log = logging.getLogger("flexunet")
 
 
 class Reporter:
-    """Shows the progress of a run. `show` False: nothing but log records (for Python users and other
-    processes).
+    """Shows the progress of a run. `show` False: nothing but log records, for Python users. `speaks` False:
+    nothing at all; of several processes one speaks.
     """
 
-    def __init__(self, *, show: bool) -> None:
-        self._progress = Progress() if show else None
+    def __init__(self, *, show: bool, speaks: bool = True) -> None:
+        self._progress = Progress() if show and speaks else None
+        self._speaks = speaks
         self._total = 0
 
     @contextmanager
@@ -43,12 +44,16 @@ class Reporter:
 
     def line(self, text: str) -> None:
         """One line for the user, above the bar."""
+        if not self._speaks:
+            return
         log.info("%s", text)
         if self._progress is not None:
             self._progress.line(text)
 
     def warn(self, text: str) -> None:
         """One line the user should not miss."""
+        if not self._speaks:
+            return
         if self._progress is not None:
             self._progress.line(f"Warning: {text}")
         else:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from ..config import Config, read_config
+from ..config import Config, Loaded, read_config
 from ..errors import ConfigError, DataError, Problem
+from ..prediction.locate import config_of_run
 from .state import Progress, SavedState
 
 MAY_DIFFER = {
@@ -21,6 +24,37 @@ MAY_DIFFER = {
     "data": {"cache_dir"},
 }  # fmt: skip
 """Keys that a continued run may change: they do not change what is computed, only where and what is shown."""
+
+
+def read_run(folder: Path, overrides: Sequence[str] = ()) -> Loaded | None:
+    """The config of the run in a folder, wherever that has been moved to; None where no run is.
+
+    A run goes on in the folder that it was found in, not in the one that it was begun in; `output.dir` among
+    the overrides says otherwise.
+
+    Raises:
+        ConfigError: everything wrong in the config and the overrides.
+    """
+    path = config_of_run(folder)
+    if path is None:
+        return None
+    loaded = read_config(path, overrides)
+    output = loaded.config.output
+    asked = any(override.partition("=")[0].strip() == "output.dir" for override in overrides)
+    if asked or output.layout == "reference" or same_place(output.dir, folder):
+        return loaded
+    here = output.model_copy(update={"dir": folder.absolute()})
+    note = f"the run was begun in {output.dir}; it goes on in {folder}."
+    config = loaded.config.model_copy(update={"output": here})
+    return replace(loaded, config=config, notes=(*loaded.notes, note))
+
+
+def same_place(one: Path, other: Path) -> bool:
+    """Whether two paths are one folder, links and letter case of the system aside."""
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them is not there
+        return False
 
 
 def continued(config: Config, saved: Path) -> Config:
