@@ -2,17 +2,18 @@
 
     python benchmarks/bench_leak.py --source ../shared/data/bijie --work WORK/leak [--seeds 3] [--epochs 12]
 
-Four datasets are made of the Bijie landslide images with `prepare` (shorter edge 512, three distortions):
+`prepare` divides the Bijie landslide images by source and distorts those of its train split (shorter edge
+512, three strengths). Its test split is seen by no training: the unseen slopes. Of its train split come
 
-honest      divided by source (pictures on shared ground together), then `train` is distorted;
-leaking     the images of honest `train` and `valid`, distorted first, then divided by file, 80/15/5, as the
-            reference does it; the honest test split is touched by neither;
-misaligned  honest, but the distorted masks went through other fields than their images, as in the reference;
+leaking     images and distorted copies divided by file, 80/15/5, as the reference does it;
+honest      divided by source, 80/15/5, then distorted copies of train alone;
+misaligned  honest, but masks of distorted copies went through other fields than their images, as in the
+            reference;
 plain       honest without distorted copies.
 
-`check` counts the leaks. The same small network is then trained on each, without online augmentation (as the
-reference's projects do it) and with the same number of steps, and scored on its own test split and on the
-honest one. What is there already is not made again; `results/leak.json` is written after every run.
+`check` counts the leaks. The same small network is trained on each for the same number of steps, without
+online augmentation (as the reference's projects do it), and scored on its own test files and on the unseen
+slopes. What is there already is not made again; the results file is written after every run.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from flexunet.check import Check, check
 from flexunet.config import Config, load_config
 from flexunet.evaluation import evaluate
 from flexunet.prepare import prepare
+from flexunet.prepare.split import split_groups
 from machine import RESULTS, machine_facts, save
 
 ARMS = ("leaking", "honest", "misaligned", "plain")
@@ -54,18 +56,16 @@ def main() -> None:
     arguments = parsed()
     work: Path = arguments.work.resolve()
     datasets(arguments.source, work, arguments.images)
-    path = RESULTS / "leak.json"
+    path = RESULTS / f"{arguments.name}.json"
     result: dict[str, Any] = {"machine": machine_facts(1), "setting": setting(arguments), "runs": {}}
     if path.exists() and not arguments.no_save:
         before = json.loads(path.read_text(encoding="utf-8"))
         if before["setting"] != result["setting"]:
-            raise SystemExit(f"{path} was made with other settings; move it away.")
+            raise SystemExit(f"{path} was made with other settings; give another --name.")
         result = before
-    result["datasets"] = {arm: counted(work / arm) for arm in ARMS}
+    result["files"] = {arm: counted(work / arm) for arm in ARMS}
+    result["unseen_images"] = len(list((work / "base/test/images").iterdir()))
     result["mask_iou_misaligned"] = misalignment(work)
-    if "check" not in result and not arguments.skip_check:
-        result["check"] = {arm: leaks(check(work / arm)) for arm in ("leaking", "honest")}
-        keep(result, arguments)
     for seed in range(1, arguments.seeds + 1):
         for arm in arguments.arms:
             key = f"{arm} {seed}"
@@ -73,11 +73,15 @@ def main() -> None:
                 result["runs"][key] = one_run(work, arm, seed, arguments)
                 keep(result, arguments)
                 print(key, result["runs"][key], flush=True)
-    result["summary"] = summary(result["runs"])
-    keep(result, arguments)
+    if "check" not in result and not arguments.skip_check:
+        result["check"] = {arm: leaks(check(work / arm)) for arm in ("leaking", "honest")}
+        keep(result, arguments)
+    if result["runs"]:
+        result["summary"] = summary(result["runs"])
+        keep(result, arguments)
+        if not arguments.no_save:
+            draw(path.with_suffix(".png"), result, work)
     print(json.dumps({name: result.get(name) for name in ("check", "summary")}, indent=1))
-    if not arguments.no_save:
-        draw(RESULTS / "leak.png", result, work)
 
 
 def parsed() -> argparse.Namespace:
@@ -89,7 +93,8 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--size", type=int, default=128)
-    parser.add_argument("--images", type=int, help="only so many images, for a trial")
+    parser.add_argument("--images", type=int, help="only so many images of the train split")
+    parser.add_argument("--name", default="leak", help="of the results file")
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS[:3])
     parser.add_argument("--skip-check", action="store_true")
     parser.add_argument("--no-save", action="store_true", help="print only")
@@ -99,83 +104,119 @@ def parsed() -> argparse.Namespace:
 def setting(arguments: argparse.Namespace) -> dict[str, Any]:
     """What decides the scores."""
     return {
-        "epochs": arguments.epochs, "size": arguments.size, "images": arguments.images,
+        "epochs": arguments.epochs, "size": arguments.size, "images": arguments.images or "all",
         "widths": WIDTHS, "depths": DEPTHS, "batch_size": BATCH,
     }  # fmt: skip
 
 
 def keep(result: Mapping[str, Any], arguments: argparse.Namespace) -> None:
     if not arguments.no_save:
-        save("leak", dict(result))
+        save(arguments.name, dict(result))
 
 
 # ------------------------------------------------------------------------------------- the datasets
 
 
 def datasets(source: Path, work: Path, images: int | None) -> None:
-    """Makes what is missing of the four."""
+    """Makes what is missing."""
     work.mkdir(parents=True, exist_ok=True)
     raw = work / "raw"
     if not raw.exists():
-        landslides = sorted((source / "landslide/image").glob("*.png"))
-        chosen = landslides[:: max(1, len(landslides) // images)][:images] if images else landslides
         growing = work / "raw.partial"
         shutil.rmtree(growing, ignore_errors=True)
         for kind in ("image", "mask"):
-            (growing / "landslide" / kind).mkdir(parents=True)
-            for path in chosen:
-                shutil.copyfile(
-                    source / "landslide" / kind / path.name, growing / "landslide" / kind / path.name
-                )
+            shutil.copytree(source / "landslide" / kind, growing / "landslide" / kind)
         growing.rename(raw)
-    options: dict[str, Any] = {"min_side": 512, "masks": "index", "workers": 1}
-    distorted = {"augment": (f"distortion:distortions={','.join(map(str, STRENGTHS))}",)}
-    if not (work / "plain").exists():
-        prepare(raw, work / "plain", **options)
-    division = work / "division.csv"
-    if not division.exists():
-        items = json.loads((work / "plain/manifest.json").read_text(encoding="utf-8"))["items"]
-        table(division, {item["id"]: item["split"] for item in items})
-        # what is not test in the honest division is the reference's master folder
-        table(work / "master.csv", {i["id"]: "test" if i["split"] == "test" else "train" for i in items})
-    given = {**options, **distorted, "overlaps": False}
-    if not (work / "honest").exists():
-        prepare(raw, work / "honest", splits=division, **given)
+    distortion = f"distortion:distortions={','.join(map(str, STRENGTHS))}"
+    options: dict[str, Any] = {"min_side": 512, "masks": "index", "augment": (distortion,), "workers": 1}
+    if not (work / "base").exists():
+        prepare(raw, work / "base", **options)
+    items = json.loads((work / "base/manifest.json").read_text(encoding="utf-8"))["items"]
+    originals = [item for item in items if "parent" not in item]
     if not (work / "other_fields").exists():
-        prepare(raw, work / "other_fields", splits=division, seed=OTHER_FIELDS, **given)
-    if not (work / "master").exists():
-        prepare(raw, work / "master", splits=work / "master.csv", **given)
+        lists = work / "division.csv"
+        with lists.open("w", newline="", encoding="utf-8") as file:
+            rows = sorted((item["id"], item["split"]) for item in originals)
+            csv.writer(file).writerows([("id", "split"), *rows])
+        prepare(raw, work / "other_fields", splits=lists, overlaps=False, seed=OTHER_FIELDS, **options)
+    groups = some({item["id"]: item["group"] for item in originals if item["split"] == "train"}, images)
     if not (work / "leaking").exists():
-        divide_by_file(work / "master", work / "leaking")
+        divide_by_file(work / "base", set(groups), work / "leaking")
+    if not (work / "honest").exists():
+        divide_by_source(work / "base", groups, work / "honest")
     if not (work / "misaligned").exists():
         cross(work / "honest", work / "other_fields", work / "misaligned")
+    if not (work / "plain").exists():
+        without_copies(work / "honest", work / "plain")
 
 
-def table(path: Path, splits: Mapping[str, str]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("id", "split"), *sorted(splits.items())])
+def some(groups: dict[str, str], count: int | None) -> dict[str, str]:
+    """The first groups of a seeded order that hold `count` pictures; all of them where it is None."""
+    order = sorted(set(groups.values()))
+    random.Random(REFERENCE_SEED).shuffle(order)
+    chosen: dict[str, str] = {}
+    for group in order:
+        if count is not None and len(chosen) >= count:
+            break
+        chosen |= {name: own for name, own in groups.items() if own == group}
+    return chosen
 
 
-def divide_by_file(master: Path, target: Path) -> None:
+def source_of(path: Path) -> str:
+    """The id of the picture that a file shows."""
+    match = DISTORTED.fullmatch(path.stem)
+    return match["parent"] if match else path.stem
+
+
+def divide_by_file(base: Path, chosen: set[str], target: Path) -> None:
     """The reference's split: all files of the distorted folder, shuffled, 80 / 15 / 5 %."""
-    names = sorted(path.name for path in (master / "train/images").iterdir())
+    names = sorted(path.name for path in (base / "train/images").iterdir() if source_of(path) in chosen)
     random.Random(REFERENCE_SEED).shuffle(names)
     first, second = (int(share * len(names)) for share in REFERENCE_SHARES)
     parts = {"train": names[:first], "valid": names[first : first + second], "test": names[first + second :]}
-    with folder_in_one(target, master) as growing:
+    with folder_in_one(target, base) as growing:
         for split, members in parts.items():
             for name in members:
                 for kind in ("images", "masks"):
-                    link(master / "train" / kind / name, growing / split / kind / name)
+                    link(base / "train" / kind / name, growing / split / kind / name)
+
+
+def divide_by_source(base: Path, groups: Mapping[str, str], target: Path) -> None:
+    """The same shares of the pictures, groups kept together; distorted copies in train alone."""
+    train, valid = REFERENCE_SHARES
+    splits = split_groups(
+        groups, dict.fromkeys(groups, ""), (train, valid, 1 - train - valid), REFERENCE_SEED
+    )
+    with folder_in_one(target, base) as growing:
+        for path in sorted((base / "train/images").iterdir()):
+            split = splits.get(source_of(path))
+            if split is None or (split != "train" and DISTORTED.fullmatch(path.stem)):
+                continue
+            for kind in ("images", "masks"):
+                link(base / "train" / kind / path.name, growing / split / kind / path.name)
 
 
 def cross(honest: Path, other: Path, target: Path) -> None:
     """Honest images, with the masks of distorted ones from other fields."""
     with folder_in_one(target, honest) as growing:
-        for path in sorted(honest.rglob("*.png")):
+        for path in pictures_of(honest):
             place = path.relative_to(honest)
-            foreign = DISTORTED.match(path.stem) and path.parent.name == "masks"
+            foreign = DISTORTED.fullmatch(path.stem) and path.parent.name == "masks"
             link((other if foreign else honest) / place, growing / place)
+
+
+def without_copies(honest: Path, target: Path) -> None:
+    with folder_in_one(target, honest) as growing:
+        for path in pictures_of(honest):
+            if not DISTORTED.fullmatch(path.stem):
+                link(path, growing / path.relative_to(honest))
+
+
+def pictures_of(dataset: Path) -> list[Path]:
+    """Images and masks, without the data cache."""
+    return [
+        path for split in ("train", "valid", "test") for path in sorted((dataset / split).glob("*/*.png"))
+    ]
 
 
 class folder_in_one:
@@ -213,7 +254,7 @@ def misalignment(work: Path) -> dict[str, float]:
     """Mean IoU of the masks that fit their images with those that were written, by strength."""
     found: dict[str, list[float]] = {}
     for path in sorted((work / "honest/train/masks").iterdir()):
-        match = DISTORTED.match(path.stem)
+        match = DISTORTED.fullmatch(path.stem)
         if match is not None:
             one, two = (
                 cv2.imread(str(work / arm / "train/masks" / path.name), cv2.IMREAD_UNCHANGED) == 1
@@ -248,7 +289,7 @@ def leaks(found: Check) -> dict[str, Any]:
 
 # ----------------------------------------------------------------------------------------- the runs
 
-WIDTHS = (16, 24, 48, 96, 128)
+WIDTHS = (8, 16, 32, 64, 96)
 DEPTHS = (1, 1, 1, 1)
 BATCH = 16
 
@@ -266,6 +307,7 @@ def config_of(work: Path, arm: str, seed: int, arguments: argparse.Namespace) ->
             f"train.epochs={max(1, round(steps / own_epoch))}",
             f"train.batch_size={BATCH}",
             f"train.seed={seed}",
+            "train.ema=0.98",  # the runs are short
             "train.threads=1",
             "train.epoch_pictures=0",
             f"output.dir={work / 'runs' / f'{arm}-{seed}'}",
@@ -274,7 +316,7 @@ def config_of(work: Path, arm: str, seed: int, arguments: argparse.Namespace) ->
 
 
 def one_run(work: Path, arm: str, seed: int, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Trains, and scores on the own test split and on the honest one."""
+    """Trains, and scores on the own test files and on the unseen slopes."""
     config = config_of(work, arm, seed, arguments)
     folder = work / "runs" / f"{arm}-{seed}"
     trained = train(config, resume=(folder / "state").is_dir(), show=True)
@@ -284,7 +326,7 @@ def one_run(work: Path, arm: str, seed: int, arguments: argparse.Namespace) -> d
         "best_val_iou": round(max(float(r["val_iou"] or 0) for r in rows), 4),
         "minutes": round(sum(float(r["seconds"]) for r in rows) / 60, 1) if "seconds" in rows[0] else None,
     }
-    for name, data in (("own", work / arm), ("honest", work / "honest")):
+    for name, data in (("own", work / arm), ("unseen", work / "base")):
         held = load_config(data / "data.toml", [f"data.size=[{arguments.size}, {arguments.size}]"])
         scores = evaluate(trained.model, held, "test").scores
         row[f"{name}_test_iou"] = round(scores["foreground"]["iou"], 4)
@@ -298,7 +340,7 @@ def summary(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     for arm in dict.fromkeys(key.split()[0] for key in runs):
         rows = [row for key, row in runs.items() if key.split()[0] == arm]
         told[arm] = {"seeds": len(rows)}
-        for name in ("best_val_iou", "own_test_iou", "honest_test_iou", "own_test_f1", "honest_test_f1"):
+        for name in ("best_val_iou", "own_test_iou", "unseen_test_iou", "own_test_f1", "unseen_test_f1"):
             values = [row[name] for row in rows]
             told[arm][name] = [round(mean(values), 4), round(stdev(values), 4) if len(values) > 1 else None]
     return told
@@ -313,15 +355,16 @@ def draw(path: Path, result: Mapping[str, Any], work: Path) -> None:
     left, right = figure.subplots(1, 2, width_ratios=(1.5, 1))
     columns: list[tuple[str, str, str]] = [
         ("leaking", "own_test_iou", "leaking split:\nits own test files"),
-        ("leaking", "honest_test_iou", "leaking split:\nunseen slopes"),
-        ("honest", "honest_test_iou", "honest split:\nunseen slopes"),
-        ("misaligned", "honest_test_iou", "misaligned masks:\nunseen slopes"),
-        ("plain", "honest_test_iou", "no distortion:\nunseen slopes"),
+        ("honest", "own_test_iou", "honest split:\nits own test files"),
+        ("leaking", "unseen_test_iou", "leaking split:\nunseen slopes"),
+        ("honest", "unseen_test_iou", "honest split:\nunseen slopes"),
+        ("misaligned", "unseen_test_iou", "misaligned masks:\nunseen slopes"),
+        ("plain", "unseen_test_iou", "no distortion:\nunseen slopes"),
     ]
     shown = [column for column in columns if column[0] in result["summary"]]
     for place, (arm, score, _) in enumerate(shown):
         values = [row[score] for key, row in result["runs"].items() if key.split()[0] == arm]
-        colour = "tab:red" if score == "own_test_iou" else "tab:blue"
+        colour = "tab:red" if (arm, score) == ("leaking", "own_test_iou") else "tab:blue"
         left.plot([place] * len(values), values, "o", color=colour, alpha=0.6)
         left.plot([place - 0.25, place + 0.25], [mean(values)] * 2, color=colour, linewidth=2)
         left.annotate(f"{mean(values):.3f}", (place, mean(values)), (14, 5), textcoords="offset points")

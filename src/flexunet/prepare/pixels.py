@@ -304,7 +304,7 @@ def write_image(path: Path, piece: Piece) -> None:
         path.write_bytes(png_bytes(piece.pixels, None if piece.valid.all() else piece.valid))
         return
     pixels, nodata = marked(piece.pixels, piece.valid)
-    write_raster(path, pixels, piece.grid, nodata)
+    write_raster(path, pixels, piece.grid, nodata, names=piece.names)
 
 
 def marked(pixels: Pixels, valid: Valid) -> tuple[Pixels, float | None]:

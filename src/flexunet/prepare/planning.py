@@ -322,11 +322,16 @@ def _check_filled(
     empty = [name for name in wanted if not counts[name]]
     members = len({groups[part.id] for part in parts})
     if not parts or (empty and (members < len(wanted) or "train" in empty)):
-        cure = (
-            "" if options.blocks else " Tiles of one scene stay together: give --blocks to split it by area."
-        )
+        if not options.tile:
+            cure = "Change the groups, or set its share to 0."
+        elif options.blocks:
+            cure = (
+                "Tiles nearer than --buffer to another split are left out: enlarge --blocks, or lessen "
+                "--buffer, --tile-overlap or --tile."
+            )
+        else:
+            cure = "Tiles of one scene stay together: give --blocks to split it by area."
         raise DataError(
             f"Nothing is left for {', '.join(empty) or 'any split'}: {len(parts)} pictures in "
-            f"{members} groups."
-            f"{cure if options.tile else ' Change the groups, or set its share to 0.'}"
+            f"{members} groups. {cure}"
         )

@@ -54,16 +54,23 @@ def write_png(path: Path, picture: NDArray[np.uint8]) -> None:
 
 
 def write_raster(
-    path: Path, array: NDArray[Any], grid: Grid, nodata: float | None = None, colours: Colours | None = None
+    path: Path,
+    array: NDArray[Any],
+    grid: Grid,
+    nodata: float | None = None,
+    colours: Colours | None = None,
+    names: Sequence[str] = (),
 ) -> None:
     """A tiled, compressed GeoTIFF from (C, H, W) or (H, W); `colours` makes a palette of a uint8 band.
+
+    names: of the bands, kept as their descriptions; left out: none.
 
     Raises:
         RasterError: the file cannot be written in full.
     """
     stack = array[None] if array.ndim == 2 else array
     count, height, width = stack.shape
-    with create_raster(path, (count, height, width), stack.dtype.name, grid, nodata, colours) as write:
+    with create_raster(path, (count, height, width), stack.dtype.name, grid, nodata, colours, names) as write:
         write(stack, Window(0, 0, height, width))
 
 
@@ -75,6 +82,7 @@ def create_raster(
     grid: Grid,
     nodata: float | None = None,
     colours: Colours | None = None,
+    names: Sequence[str] = (),
 ) -> Iterator[Any]:
     """Write a GeoTIFF (BigTIFF where needed) window by window; yields `write(pixels (C, h, w), window)`.
 
@@ -87,6 +95,8 @@ def create_raster(
         with rasterio.open(beside, "w", **_profile(shape, dtype, grid, nodata)) as target:
             if colours is not None:
                 target.write_colormap(1, {i: (*colour, 255) for i, colour in enumerate(colours)})
+            for band, name in enumerate(names, start=1):
+                target.set_band_description(band, name)
 
             def write(pixels: NDArray[Any], window: Window) -> None:
                 place = rasterio.windows.Window(window.col, window.row, window.width, window.height)
