@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from flexunet.check.near import describe, find_copies
 from flexunet.check.near.features import mirrored
-from flexunet.check.near.verify import whole_map
+from flexunet.check.near.maps import whole_map
 from planted_leaks import PLANTS, Plant, neighbouring_crops
 from shared_data import SHARED, needs_shared
 

@@ -19,13 +19,13 @@ from ..raster import Grid, Picture, read_picture
 from .dataset import Dataset, Member, Progress
 from .near import Features, describe
 from .near.search import in_threads
+from .overlaps import Anchors, find_anchors
 
 BINS = 64
 """Bins of a band's histogram."""
 EDGE_REACH_PX = 6
 """Shifts of a mask that are tried against the image's edges."""
 _MARKS = (-9999.0, -32768.0, -99999.0, 65535.0)
-_DIHEDRAL = 8
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,9 @@ class Facts:
     edges: NDArray[np.float32] | None
     """(2 R + 1, 2 R + 1): image contrast along the mask's outline for each shift of it, over its mean."""
     features: Features | None
+    """What changed copies are found by; None where they are not looked for."""
+    anchors: Anchors | None
+    """What crops of one scene are found by; None like `features`."""
     notes: tuple[str, ...]
     faults: tuple[str, ...] = field(default=())
     """Why image or mask cannot be used, one line each."""
@@ -163,6 +166,7 @@ def facts_of(
         mask_digest=None if labels is None or member.pair.mask is None else _mask_digest(labels, classes),
         edges=None if labels is None else _edge_contrast(pixels, valid, labels, classes),
         features=describe(pixels, valid) if find_copies else None,
+        anchors=find_anchors(np.ascontiguousarray(pixels.transpose(1, 2, 0))) if find_copies else None,
         notes=tuple(notes),
         faults=tuple(faults),
     )
@@ -212,7 +216,8 @@ def _mask_digest(labels: NDArray[np.uint8], classes: Classes) -> str | None:
     if int(np.isin(labels, classes.foreground).sum()) < 20:
         return None
     positions = [np.rot90(side, turn) for side in (labels, labels[:, ::-1]) for turn in range(4)]
-    return min(digest_of(np.ascontiguousarray(position)) for position in positions)
+    first = min(positions, key=lambda position: (position.shape, position.tobytes()))
+    return digest_of(np.ascontiguousarray(first))
 
 
 def _edge_contrast(
@@ -238,9 +243,10 @@ def _edge_contrast(
         plane = cv2.GaussianBlur(np.where(valid, band, band[valid].mean()).astype(np.float32), (0, 0), 1.0)
         steps = cv2.magnitude(cv2.Sobel(plane, cv2.CV_32F, 1, 0), cv2.Sobel(plane, cv2.CV_32F, 0, 1))
         slope += steps / max(float(steps.mean()), 1e-9)
-    shifts = np.arange(-reach, reach + 1)
-    found = np.array([[slope[rows + y, columns + x].mean() for x in shifts] for y in shifts], np.float32)
-    return found / max(float(found.mean()), 1e-9)
+    edge = 2 * reach + 1
+    around = np.lib.stride_tricks.sliding_window_view(slope, (edge, edge))
+    found = around[rows - reach, columns - reach].mean(0)
+    return np.asarray(found / max(float(found.mean()), 1e-9), np.float32)
 
 
 def usable(facts: Sequence[Facts | Unreadable]) -> list[Facts]:

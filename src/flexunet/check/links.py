@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import combinations, pairwise
 from typing import Any, Literal
 
@@ -19,7 +18,7 @@ from .facts import Facts, read_member
 from .footprints import overlapping_footprints
 from .names import sibling_groups
 from .near import find_copies
-from .overlaps import Overlaps, find_overlaps, join_groups
+from .overlaps import Overlaps, join_groups, match_anchors
 
 Reason = Literal["same pixels", "shared ground", "copy", "name", "footprint", "group"]
 REASONS: dict[Reason, str] = {
@@ -91,15 +90,13 @@ def find_links(
 
     for link in _equal_pictures(facts):
         add(link)
-    exact = find_overlaps(
-        _Pictures([item.member for item in facts], dataset.data),
-        progress=None if progress is None else partial(progress, "shared ground"),
-    )
-    for link in _shared_ground(exact, facts):
+    anchors = [item.anchors for item in facts if item.anchors is not None]
+    features = [item.features for item in facts if item.features is not None]
+    assert len(anchors) == len(features) == len(facts), "gathered without what copies are found by"
+    pictures = _Pictures([item.member for item in facts], dataset.data)
+    for link in _shared_ground(match_anchors(anchors, pictures), facts):
         add(link)
-    features = [item.features for item in facts]
-    matches = find_copies([item for item in features if item is not None], progress=progress)
-    for match in matches:
+    for match in find_copies(features, progress=progress):
         add(Link(match.first, match.second, "copy", match.matrix, match.score, match.share))
     names = sibling_groups([item.member.pair.id for item in facts])
     for group in names:

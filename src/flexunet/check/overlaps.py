@@ -10,11 +10,9 @@ shared rectangle is equal.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import combinations, pairwise
 from typing import Any
 
 import cv2
@@ -32,6 +30,9 @@ LEAST_COLOURS = 12
 """Different pixel values that an equal rectangle needs to be a proof: black borders are equal by chance."""
 MANY = 32
 """An anchor seen more often than this proposes neighbouring pairs only, which keeps the work linear."""
+MOST_ANCHORS = 16_384
+"""Of larger pictures fewer are kept, chosen by their hashes, so that two pictures keep the same ones; the
+ground that they share has to be larger then."""
 BUCKETS = 16
 """The anchors are compared in this many shares, one after the other, to bound memory."""
 CACHED = 64
@@ -78,14 +79,18 @@ def find_overlaps(
     its anchors and those with a candidate again. Pictures of different channels or dtype never match.
     progress: called with (pictures done, pictures in all).
 
-    Memory: about 2 bytes for each pixel of all pictures (the anchors), and `CACHED` pictures. Time: linear in
-    the number of pixels.
+    Memory: about 2 bytes for each pixel of all pictures (the anchors), at most 16 x `MOST_ANCHORS` a picture,
+    and `CACHED` pictures. Time: linear in the number of pixels.
     """
-    anchors = [_find_anchors(np.asarray(image)) for image in _counted(images, progress)]
-    candidates = _propose_shifts(anchors) if anchors else ()
+    anchors = [find_anchors(np.asarray(image)) for image in _counted(images, progress)]
+    return match_anchors(anchors, images)
+
+
+def match_anchors(anchors: Sequence[Anchors], images: Sequence[Pixels]) -> Overlaps:
+    """`find_overlaps` for pictures whose anchors are known; only those with a candidate are read again."""
     read = lru_cache(maxsize=CACHED)(lambda index: np.asarray(images[index]))
     found: dict[tuple[int, int], Overlap] = {}
-    for first, second, dy, dx in candidates:
+    for first, second, dy, dx in _propose_shifts(anchors) if anchors else ():
         if (first, second) not in found:
             overlap = _verify(first, second, dy, dx, read)
             if overlap is not None:
@@ -113,16 +118,19 @@ def join_groups(count: int, pairs: Iterable[tuple[int, int]]) -> tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class _Anchors:
+class Anchors:
+    """Windows of a picture that another picture with the same ground chooses, too."""
+
     hashes: Hashes  # (n,)
     ys: NDArray[np.int32]  # (n,)
     xs: NDArray[np.int32]  # (n,)
 
 
-def _find_anchors(image: Pixels) -> _Anchors:
+def find_anchors(image: Pixels) -> Anchors:
+    """The anchors of a picture (H, W) or (H, W, C) of any dtype."""
     if min(image.shape[:2]) < WINDOW_PX:
         nothing = np.zeros(0, np.int32)
-        return _Anchors(np.zeros(0, np.uint64), nothing, nothing)
+        return Anchors(np.zeros(0, np.uint64), nothing, nothing)
     hashes = _hash_windows(_hash_pixels(image))
     hashes[_window_range(image) < LEAST_RANGE] = _NEVER
     reach = min(NEIGHBOURHOOD_PX, *hashes.shape)
@@ -131,7 +139,11 @@ def _find_anchors(image: Pixels) -> _Anchors:
     padded = np.pad(smallest, reach - 1)
     chosen = (_filter_windows(padded, reach, np.maximum) == hashes) & (hashes != _NEVER)
     ys, xs = np.nonzero(chosen)
-    return _Anchors(hashes[ys, xs], ys.astype(np.int32), xs.astype(np.int32))
+    kept, every = hashes[ys, xs], 1
+    while np.count_nonzero(kept % np.uint64(every) == 0) > MOST_ANCHORS:
+        every *= 2
+    few = kept % np.uint64(every) == 0
+    return Anchors(kept[few], ys[few].astype(np.int32), xs[few].astype(np.int32))
 
 
 _NEVER = np.uint64(2**64 - 1)
@@ -198,35 +210,57 @@ def _filter_windows(values: Hashes, edge: int, choose: np.ufunc) -> Hashes:
 # ------------------------------------------------------------------------------------------- shifts and proof
 
 
-def _propose_shifts(anchors: Sequence[_Anchors]) -> Iterator[tuple[int, int, int, int]]:
-    """(first, second, dy, dx) of pictures that hold equal anchors, most anchors first."""
-    votes: Counter[tuple[int, int, int, int]] = Counter()
-    for bucket in range(BUCKETS):
-        parts = [np.flatnonzero(item.hashes % np.uint64(BUCKETS) == bucket) for item in anchors]
-        owners = np.repeat(np.arange(len(anchors), dtype=np.int32), [len(part) for part in parts])
-        hashes, ys, xs = (
-            np.concatenate([getattr(item, name)[part] for item, part in zip(anchors, parts, strict=True)])
-            for name in ("hashes", "ys", "xs")
-        )
-        order = np.argsort(hashes, kind="stable")
-        for run in _equal_runs(hashes[order]):
-            for one, other in _pairs_of_run(order[run].tolist()):
-                if owners[one] != owners[other]:
-                    shift = (int(ys[one] - ys[other]), int(xs[one] - xs[other]))
-                    votes[int(owners[one]), int(owners[other]), *shift] += 1
-    yield from (candidate for candidate, _ in sorted(votes.items(), key=lambda item: (-item[1], item[0])))
+def _propose_shifts(anchors: Sequence[Anchors]) -> Iterator[tuple[int, int, int, int]]:
+    """(first, second, dy, dx) of pictures that hold equal anchors, pair by pair, most anchors first."""
+    parts = [_shifts_of_bucket(anchors, bucket) for bucket in range(BUCKETS)]
+    shifts, votes = _counted_rows(
+        np.concatenate([rows for rows, _ in parts]), np.concatenate([counts for _, counts in parts])
+    )
+    order = np.lexsort((shifts[:, 3], shifts[:, 2], -votes, shifts[:, 1], shifts[:, 0]))
+    yield from shifts[order].tolist()
 
 
-def _equal_runs(hashes: Hashes) -> Iterator[slice]:
-    """Slices of two or more equal values in a sorted array."""
-    ends = np.flatnonzero(np.r_[hashes[1:] != hashes[:-1], True]) + 1
-    starts = np.r_[0, ends[:-1]]
-    longer = ends - starts > 1
-    yield from map(slice, starts[longer].tolist(), ends[longer].tolist())
+def _shifts_of_bucket(anchors: Sequence[Anchors], bucket: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The shifts (n, 4) that a share of the anchors proposes, and how many propose each (n,)."""
+    # by the lower bits large pictures are thinned, and the upper ones of the smallest hashes are alike
+    parts = [
+        np.flatnonzero((item.hashes >> np.uint64(32)) % np.uint64(BUCKETS) == bucket) for item in anchors
+    ]
+    owners = np.repeat(np.arange(len(anchors), dtype=np.int64), [len(part) for part in parts])
+    hashes, ys, xs = (
+        np.concatenate([getattr(item, name)[part] for item, part in zip(anchors, parts, strict=True)])
+        for name in ("hashes", "ys", "xs")
+    )
+    order = np.argsort(hashes, kind="stable")  # within equal hashes by owner
+    in_order = hashes[order]
+    starts = np.flatnonzero(np.r_[True, in_order[1:] != in_order[:-1]][: len(in_order)])
+    lengths = np.diff(np.r_[starts, len(in_order)])
+    length = np.repeat(lengths, lengths)
+    rows = [np.zeros((0, 4), np.int64)]
+    for step in range(1, MANY):
+        equal = np.flatnonzero(in_order[:-step] == in_order[step:])
+        if step > 1:
+            equal = equal[length[equal] <= MANY]
+        if not len(equal):
+            break
+        one, other = order[equal], order[equal + step]
+        apart = owners[one] != owners[other]
+        one, other = one[apart], other[apart]
+        rows.append(np.column_stack([owners[one], owners[other], ys[one] - ys[other], xs[one] - xs[other]]))
+    found = np.concatenate(rows)
+    return _counted_rows(found, np.ones(len(found), np.int64))
 
 
-def _pairs_of_run(items: list[int]) -> Iterator[tuple[int, int]]:
-    return combinations(items, 2) if len(items) <= MANY else pairwise(items)
+def _counted_rows(
+    rows: NDArray[np.int64], counts: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Each different row (n, 4) once, sorted, and the sum of its counts."""
+    if not len(rows):
+        return rows, counts
+    order = np.lexsort(rows.T[::-1])
+    rows, counts = rows[order], counts[order]
+    starts = np.flatnonzero(np.r_[True, (rows[1:] != rows[:-1]).any(1)])
+    return rows[starts], np.add.reduceat(counts, starts)
 
 
 def _verify(first: int, second: int, dy: int, dx: int, read: Callable[[int], Pixels]) -> Overlap | None:

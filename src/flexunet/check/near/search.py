@@ -20,7 +20,7 @@ _R = TypeVar("_R")
 def find_copies(features: Sequence[Features], *, progress: Progress | None = None) -> list[Match]:
     """Every pair of pictures that show the same ground, sorted; each pair once, by its best map.
 
-    Time: one look at each picture's features and a proof for each candidate; memory: about 40 kB a picture.
+    Time: one look at each picture's features and a proof for each candidate; memory: about 0.1 MB a picture.
     """
     if len(features) < 2:
         return []
