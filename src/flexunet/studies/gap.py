@@ -126,7 +126,7 @@ class _Study:
             self._tell(name, len(rows))
 
         with quiet():
-            result = train(member.config, resume=True, watch=watch)
+            result = train(member.config, resume=True, watch=watch, curves=False)
             held = HeldOut(member.config.data.class_table(), None)
             held.add_fold([member.folder.last], member.config.data, member.fold, lambda *_: None)
         content = {
@@ -145,6 +145,8 @@ class _Study:
             total = sum((image.confusion for image in held.images), ConfusionMatrix(len(held.classes)))
             iou = total.mean_iou(held.classes.foreground)
             self.progress.line(f"{name}: IoU {iou:.3f} on {len(held.images)} images")
+        if result.stop_asked:
+            raise KeyboardInterrupt
 
     def _with_epochs(self, member: Member) -> Member:
         """The member with the epochs that the first run's budget became; the first one with the budget."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,8 +14,8 @@ from ..config.loading import parse_config
 from ..config.search import Choices, Entry, overrides_of
 from ..errors import ConfigError, DivergedError
 from ..training import train
+from ..training.epochs import monitored
 from ..training.folder import RunFolder
-from ..training.loop import monitored
 from ..training.state import Row
 from .libraries import optuna
 from .quiet import quiet
@@ -79,6 +79,8 @@ class Outcome:
     epochs: int
     seconds: float
     reason: str | None = None
+    stop_asked: bool = False
+    """Ctrl-C came when the trial had nothing left to stop: the search is meant."""
 
 
 def suggest(trial: Any, space: Sequence[Entry]) -> dict[str, Any]:
@@ -154,14 +156,14 @@ def run_trial(job: TrialJob, tell: Tell | None = None) -> Outcome:
     watch = _Watch(job, config, tell)
     try:
         with quiet():
-            result = train(config, resume=True, watch=watch)
+            result = train(config, resume=True, watch=watch, curves=False)
     except DivergedError as error:
         return outcome("failed", watch.rows, str(error).split(". ")[0] + ".")
     except (MemoryError, RuntimeError) as error:
         if not _out_of_memory(error):
             raise
         return outcome("failed", watch.rows, f"too little memory: {str(error).splitlines()[0]}")
-    return outcome(watch.ended or "complete", result.rows)
+    return replace(outcome(watch.ended or "complete", result.rows), stop_asked=result.stop_asked)
 
 
 def best_of(config: Config, rows: Sequence[Row]) -> tuple[float, int]:

@@ -19,8 +19,8 @@ from ..errors import ConfigError, Interrupted
 from ..progress import Progress
 from ..training.folder import clear_run, lighten_run
 from ..training.hardware import choose_hardware
+from ..training.material import open_stores
 from ..training.resume import MAY_DIFFER
-from ..training.run import open_stores
 from .libraries import optuna
 from .results import OWN, Results, best_row, files_of, trial_folder, trial_rows
 from .storage import SECONDS, check_identity, held, open_study, readable_database_errors, remove_study

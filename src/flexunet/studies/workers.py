@@ -35,7 +35,10 @@ def run_jobs(
     """
     if workers == 1:
         for only in jobs:
-            done(only, run_trial(only, tell))
+            outcome = run_trial(only, tell)
+            done(only, outcome)
+            if outcome.stop_asked:
+                raise KeyboardInterrupt
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin) as pool:
