@@ -5,8 +5,8 @@
 `--model` was trained on the training split of `--bijie` (prepared by `flexunet prepare`); `--data` is the
 folder with `sichuan`, `uav-scene`, `mars-7band` and `terrain`. Pictures, and blocks of 256 pixels of larger
 ones, are predicted once each, without flips and turns. A picture with at least 1 % of landslide fails below
-an IoU of 0.3. Scores only, no times. Writes `results/applicability.json`, `results/transfer.json` and a `.png`
-beside each.
+an IoU of 0.3. Scores only, no times. Writes `results/applicability.json`, `results/transfer.json` and a
+`.png` beside each.
 """
 
 from __future__ import annotations

@@ -8,13 +8,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..classes import Classes
 from ..data import Store
 from ..errors import DataError
-from ..metrics.applicability import FeatureCloud, distance_at, fit_cloud, shares_at_least_as_far
+from ..metrics.applicability import (
+    FeatureCloud,
+    distance_at,
+    fit_cloud,
+    kept_scores,
+    shares_at_least_as_far,
+)
 from ..modelfile import Applicability
 from ..modelfile.applicability import text_of
 from ..prediction import FAR, Predictor
 from ..raster import Grid, Picture
+from .scores import ImageScores
 
 LOOKED_AT = 1000
 """Pictures of each split at most, drawn evenly."""
@@ -50,15 +58,29 @@ def fit_applicability(
             f"{LEAST_HELD_OUT} are needed to say how far others lie from them."
         )
     tell = progress or (lambda stage, done, images: None)
-    trained = _features(predictor, train, "features of training", tell)
-    cloud = _as_stored(fit_cloud(np.concatenate(list(trained))))
-    distances: list[NDArray[np.float64]] = []
-    owners: list[str] = []
+    trained = np.concatenate(list(_features(predictor, train, "features of training", tell)))
     places = _evenly(len(held_out))
-    for place, seen in zip(places, _features(predictor, held_out, "held-out features", tell), strict=True):
-        distances.append(cloud.distance(seen))
-        owners += [groups[place]] * len(seen)
-    known, shares = shares_at_least_as_far(np.concatenate(distances), owners)
+    seen = list(_features(predictor, held_out, "held-out features", tell))
+    owners = [groups[place] for place, windows in zip(places, seen, strict=True) for _ in windows]
+    fitted_on = {
+        "train_images": min(len(train), LOOKED_AT),
+        "split": split,
+        "images": len(places),
+        "groups": len(set(owners)),
+        "fingerprint": held_out.fingerprint,
+    }
+    return applicability_from(trained, np.concatenate(seen), owners, fitted_on)
+
+
+def applicability_from(
+    trained: NDArray[np.float32],
+    held_out: NDArray[np.float32],
+    owners: Sequence[str],
+    fitted_on: dict[str, Any],
+) -> Applicability:
+    """The same from features of training (N, D), those held out (M, D), and the group of each of these."""
+    cloud = _as_stored(fit_cloud(trained))
+    known, shares = shares_at_least_as_far(cloud.distance(held_out), owners)
     unit = max(distance_at(FAR, known, shares), 1e-6)
     return Applicability(
         channels=len(cloud.centre),
@@ -70,14 +92,45 @@ def fit_applicability(
         unit=unit,
         held_out=tuple(float(np.float32(value / unit)) for value in known),
         shares=tuple(float(value) for value in shares),
-        fitted_on={
-            "train_images": min(len(train), LOOKED_AT),
-            "split": split,
-            "images": len(places),
-            "groups": len(set(owners)),
-            "fingerprint": held_out.fingerprint,
-        },
+        fitted_on=fitted_on,
     )
+
+
+def applicability_of(images: Sequence[ImageScores]) -> dict[str, Any] | None:
+    """How many images lie far from those of training; JSON values, None where the model does not know."""
+    known = [image.applicability for image in images if image.applicability is not None]
+    if not known:
+        return None
+    return {
+        "images": len(known),
+        "far": sum(value <= FAR for value in known),
+        "level": FAR,
+        "median": float(np.median(known)),
+    }
+
+
+def kept_part(
+    images: Sequence[ImageScores], by_margin: NDArray[np.int64], classes: Classes
+) -> dict[str, Any]:
+    """Mean foreground IoU of what is kept over the share that is left out; JSON values.
+
+    by_margin: confusion counts (N, K, K) of pixels in N steps of the margin, the smallest first. Images are
+    left out as a whole, the least applicable first.
+    """
+    labels = classes.foreground
+    orders = {"by_margin": (by_margin, np.arange(len(by_margin)))}
+    known = [image for image in images if image.applicability is not None]
+    if known:
+        counts = np.stack([image.confusion.counts for image in known])
+        orders["by_applicability"] = (counts, np.array([image.applicability for image in known]))
+    found: dict[str, Any] = {"by_applicability": None}
+    for name, (counts, order) in orders.items():
+        left_out, scores = kept_scores(counts, order, labels)
+        found[name] = {
+            "left_out": [round(float(value), 4) for value in left_out],
+            "iou": [round(float(value), 4) if np.isfinite(value) else None for value in scores],
+        }
+    return found
 
 
 def describe_applicability(found: Applicability) -> str:

@@ -24,6 +24,7 @@ from ..views import Card
 from ..views.html_parts import Shown
 from ..views.report_page import Pictures, report_page
 from ..views.report_pictures import card_strip
+from .applicability import kept_part
 from .evidence import Evidence, number
 from .groups import groups_of, read_manifest
 from .provenance import check_facts, machine_facts, training_facts
@@ -51,6 +52,10 @@ DEFINITIONS = {
     "probabilities. F1 depends on how many images hold an object: compare it with that of always saying so.",
     "calibration": "ECE: over 15 bins of equal width, the mean of |share that was so - probability said|, "
     "weighed by pixels (Guo et al. 2017), on these images. Before: without the temperature.",
+    "kept": "Mean foreground IoU of what is kept when the least certain is left out: by the margin between "
+    "the calibrated probabilities of the decided class and the best other one, pixel by pixel; by the "
+    "applicability, image by image. Applicability: the share of held-out pictures of the training region, "
+    "by groups, that lie at least as far from the training pictures in the encoder's features.",
     "area": "Stratified estimator of Olofsson et al. 2014 (eqs 9 to 11), map classes as strata. As every "
     "counted pixel has a label, the corrected area is the true one; the interval over groups says how far it "
     "would go for another sample of as many groups. The last column takes pixels for independent and is far "
@@ -110,6 +115,7 @@ def compose(material: Material) -> dict[str, Any]:
         ),
         "calibration": evidence.calibration()
         | {"threshold": calibration.threshold if calibration and calibration.threshold else 0.5},
+        "kept": kept_part(images, evidence.by_margin, classes),
         "area": area(images, groups, classes, evidence.areas_m2),
         "time": {
             "seconds": round(material.seconds, 3),

@@ -23,6 +23,7 @@ from ..prediction import Prediction, Predictor, decide
 from ..raster import Grid, Picture, open_raster
 from ..raster.ground import metres_per_pixel
 from ..views import Card
+from .applicability import applicability_of
 from .compose import Material, compose, page_pictures, write_page
 from .evidence import Evidence
 from .opening import Progress, Split, open_split
@@ -136,6 +137,7 @@ def evaluate(
             ),
         },
         "model": _about_model(model, predictor.record),
+        "applicability": applicability_of(images),
         "leakage": _leakage(predictor.record, data, split, store).for_scores(),
         "data": {"fingerprint": store.fingerprint, "notes": list(store.notes)},
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -172,7 +174,7 @@ def _decided(raw: Prediction, predictor: Predictor) -> Prediction:
     classes = predictor.record.classes
     labels = decide(raw.probabilities, predictor.calibration, classes)
     labels[~raw.picture.valid] = classes.background or 0
-    return Prediction(raw.picture, labels, None)
+    return Prediction(raw.picture, labels, None, raw.distance, raw.applicability)
 
 
 def pixel_area_m2(path: Path, pixel_size_m: float | None) -> float | None:
@@ -230,7 +232,10 @@ def _score_image(
     confusion = ConfusionMatrix(len(record.classes))
     confusion.add(truth, prediction.labels)
     height, width = truth.shape
-    scores = ImageScores(pair.id, str(pair.image), height, width, truth.size - confusion.total, confusion)
+    ignored = truth.size - confusion.total
+    scores = ImageScores(
+        pair.id, str(pair.image), height, width, ignored, confusion, prediction.applicability
+    )
     _show(showcases, scores, prediction, truth, record)
     seen = [
         PlainSampler(bands, record.data.size, _reference_sizing(record))(

@@ -16,8 +16,10 @@ from ..metrics.detection import image_score
 from ..metrics.patches import COVERED, by_size, compare_patches, size_edges
 from ..modelfile import Calibration
 from ..prediction import calibrate
+from ..prediction.unsure import margin
 
 _CURVE_POINTS = 100
+_MARGINS = 100
 
 
 @dataclass
@@ -37,7 +39,8 @@ class _OfClass:
 class Evidence:
     """Histograms of probabilities, patches, outlines and a score for each image.
 
-    Probabilities themselves are not kept: memory is 0.3 MB a class, 32 bytes a patch and 8 bytes an image.
+    Probabilities themselves are not kept: memory is 0.3 MB a class, 0.8 kB a pair of classes, 32 bytes a
+    patch and 8 bytes an image.
     """
 
     def __init__(self, classes: Classes, calibration: Calibration | None) -> None:
@@ -46,6 +49,8 @@ class Evidence:
         self._sure = {"before": ProbabilityHistogram(), "after": ProbabilityHistogram()}
         self._nll = {"before": 0.0, "after": 0.0}
         self._pixels = 0
+        self.by_margin: NDArray[np.int64] = np.zeros((_MARGINS, len(classes), len(classes)), np.int64)
+        """Confusion counts by the calibrated margin of the decision, the smallest first."""
         self.image_scores: list[float] = []
         self.areas_m2: list[float | None] = []
         """Ground area of a pixel of each image."""
@@ -67,6 +72,8 @@ class Evidence:
             true = np.take_along_axis(p, labels[None].astype(np.intp), 0)[0]
             self._nll[name] -= float(np.log(np.maximum(true, np.float32(LEAST))).sum(dtype=np.float64))
         self._pixels += labels.size
+        said = predicted[known]
+        self._count_margins(labels, said, margin(said[None], scaled[:, None])[0])
         background = self._classes.background
         there = scaled.max(0) if background is None else 1 - scaled[background]
         self.image_scores.append(image_score(there))
@@ -82,6 +89,15 @@ class Evidence:
             of.predicted.append((found.areas_px * ground, found.covered))
             of.truth_px.append(wanted.areas_px.astype(np.float64))
             of.predicted_px.append(found.areas_px.astype(np.float64))
+
+    def _count_margins(
+        self, truth: NDArray[np.uint8], said: NDArray[np.uint8], margins: NDArray[np.float32]
+    ) -> None:
+        """Pixels (N,) by their margin, -1 to 1; those below 0 count as 0."""
+        steps = np.clip(margins * np.float32(_MARGINS), 0, _MARGINS - 1).astype(np.int64)
+        classes = len(self._classes)
+        cells = (steps * classes + truth) * classes + said
+        self.by_margin += np.bincount(cells, minlength=self.by_margin.size).reshape(self.by_margin.shape)
 
     @property
     def on_ground(self) -> bool:

@@ -43,6 +43,8 @@ class ImageScores:
     width: int
     ignored: int
     confusion: ConfusionMatrix
+    applicability: float | None = None
+    """How much the image is like those of training, 0 to 1; None: the model file does not know."""
 
     def has_foreground(self, classes: Classes) -> bool:
         """Whether the truth holds a foreground class."""
@@ -141,6 +143,8 @@ def image_row(image: ImageScores, classes: Classes) -> dict[str, Any]:
         "score": image.score(classes),
         "pixel_accuracy": _number(confusion.pixel_accuracy),
     }
+    if image.applicability is not None:
+        row["applicability"] = image.applicability
     for label in classes.foreground:
         name = classes.names[label]
         row |= {f"{measure}_{name}": _number(getattr(confusion, measure)[label]) for measure in MEASURES}

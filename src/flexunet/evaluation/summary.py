@@ -226,6 +226,7 @@ def image_rows(
             "score": None if (own := image.score(classes)) is None else number(own),
             "has_foreground": image.has_foreground(classes),
             "image_score": number(score),
+            "applicability": None if image.applicability is None else number(image.applicability),
         }
         for image, group, score in zip(images, groups.names, scores, strict=True)
     ]

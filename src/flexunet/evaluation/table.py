@@ -35,6 +35,12 @@ def score_table(scores: dict[str, Any]) -> str:
             f"{reference[what]['name']} {_four(reference[what]['value'])}" for what in ("loss", "metric")
         )
     )
+    about = scores.get("applicability")
+    if about:
+        lines.append(
+            f"applicability: {about['far']} of {about['images']} images are as far from those of training as "
+            f"at most {100 * about['level']:g} of 100 held-out ones are"
+        )
     lines.append(scores["leakage"]["text"])
     return "\n".join(lines)
 

@@ -14,6 +14,8 @@ FARTHEST = 1e6
 """What is farther, or not finite, is this far."""
 MOST_DIRECTIONS = 32
 PICTURES_A_DIRECTION = 8
+SHRUNK = 0.5
+"""How much of every variance is that of unrelated channels."""
 _LEAST_SPREAD = 0.05  # of a channel, in spreads of the middle channel: a dead one must not decide
 
 
@@ -36,7 +38,7 @@ class FeatureCloud:
     rest: float
 
     def distance(self, features: ArrayLike) -> Floats:
-        """Mahalanobis distances (N,) of features (N, D), divided by the root of D; about 1 in training."""
+        """Mahalanobis distances (N,) of features (N, D), divided by the root of D."""
         scaled = (np.asarray(features, np.float64) - self.centre) / self.spread
         with np.errstate(over="ignore", invalid="ignore"):
             along = scaled @ self.directions.T
@@ -48,7 +50,11 @@ class FeatureCloud:
 
 
 def fit_cloud(features: ArrayLike) -> FeatureCloud:
-    """The cloud of features (N, D), N of at least 2: a direction for every eight pictures, at most 32."""
+    """The cloud of features (N, D), N of at least 2: a direction for every eight pictures, at most 32.
+
+    Its covariance is half that of the features and half the identity, as few pictures know few directions
+    well.
+    """
     values = np.asarray(features, np.float64)
     count, channels = values.shape
     if count < 2 or not np.isfinite(values).all():
@@ -61,8 +67,9 @@ def fit_cloud(features: ArrayLike) -> FeatureCloud:
     variances, vectors = np.linalg.eigh(scaled.T @ scaled / (count - 1))
     variances, vectors = variances[::-1], vectors[:, ::-1]
     kept = min(MOST_DIRECTIONS, count // PICTURES_A_DIRECTION, channels - 1)
-    rest = max(float(variances[kept:].mean()), 1e-3)
-    return FeatureCloud(centre, spread, vectors[:, :kept].T, np.maximum(variances[:kept], rest), rest)
+    variances = SHRUNK + (1 - SHRUNK) * np.maximum(variances, 0)
+    rest = float(variances[kept:].mean())
+    return FeatureCloud(centre, spread, vectors[:, :kept].T, variances[:kept], rest)
 
 
 def shares_at_least_as_far(

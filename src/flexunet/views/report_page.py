@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from .html_parts import Shown, facts, faint, page, picture_grid, section, table, three, with_interval
-from .report_sections import alarms, area, calibration, per_class
+from .report_sections import alarms, area, calibration, kept, per_class
 from .svg import Line, bar_chart, interval_bar, line_chart
 
 Pictures = Mapping[str, Sequence[Shown]]
@@ -20,7 +20,8 @@ def report_page(report: Mapping[str, Any], pictures: Pictures) -> str:
     parts += [f'<div class="warn">{escape(text)}</div>' for text in report["warnings"]]
     parts += [_data(report), _training(report), _scores(report), _distribution(report)]
     parts += [per_class(report, entry) for entry in report["evidence"]]
-    parts += [alarms(report), calibration(report), area(report), _gallery(pictures), _footing(report)]
+    parts += [alarms(report), calibration(report), kept(report), area(report)]
+    parts += [_gallery(pictures), _footing(report)]
     return page(f"{report['title']}: {report['split']}", parts)
 
 

@@ -156,6 +156,37 @@ def calibration(report: Mapping[str, Any]) -> str:
     )  # fmt: skip
 
 
+def kept(report: Mapping[str, Any]) -> str:
+    """The score of what is kept over the share that is left out."""
+    told = report.get("kept")
+    if not told:
+        return ""
+    names = {"by_margin": "pixels, by margin", "by_applicability": "images, by applicability"}
+    lines = [
+        Line(told[key]["left_out"], told[key]["iou"], name) for key, name in names.items() if told.get(key)
+    ]
+    chart = line_chart(
+        lines, x_label="share of pixels left out", y_label="IoU of the rest", x_range=(0, 1),
+        title="What leaving out gains",
+    )  # fmt: skip
+    about = report["scores"].get("applicability")
+    if about is None:
+        text = (
+            "The model file does not say how far images lie from those of training: flexunet evaluate RUN "
+            "--calibrate adds it where the training data are at hand."
+        )
+    else:
+        text = (
+            f"{about['far']} of {about['images']} images lie as far from those of training as at most "
+            f"{100 * about['level']:g} of 100 held-out ones do; the median applicability is "
+            f"{three(about['median'])}, and 0.5 where images are like the held-out ones."
+        )
+    return section(
+        "Where not to trust the map", f"<p>{escape(text)}</p>",
+        f'<div class="charts"><figure>{chart}</figure></div>', faint(report["definitions"]["kept"]),
+    )  # fmt: skip
+
+
 def area(report: Mapping[str, Any]) -> str:
     """Mapped, true and corrected areas."""
     told = report["area"]
