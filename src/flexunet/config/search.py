@@ -105,7 +105,8 @@ def default_search(config: Config) -> Search:
         space.append(_around("train.weight_decay", decay, 10))
     if model.architecture == "encoder-unet" and model.weights == "imagenet":
         space.append(_around("train.encoder_rate", train.encoder_rate, 4))
-    highest = 0.1 if model.architecture == "flexunet" else 0.3
+    # of the reference's network level i drops out i times the rate
+    highest = min(0.1, 0.5 / (model.num_layers - 1)) if model.architecture == "flexunet" else 0.3
     space.append(Range("model.dropout_rate", 0.0, max(highest, model.dropout_rate), False, None, False))
     if config.augment.enabled:
         scales = [list(config.augment.scale), [0.9, 1.1], [0.7, 1.4], [0.5, 2.0]]

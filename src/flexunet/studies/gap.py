@@ -10,7 +10,7 @@ from typing import Any
 
 from ..config import Config, dump_toml, read_config
 from ..data import read_folds
-from ..errors import ConfigError, Interrupted, OutputExistsError
+from ..errors import ConfigError, DataError, Interrupted, OutputExistsError
 from ..evaluation.scores import ImageScores
 from ..evaluation.summary import confusion_of
 from ..files import write_text
@@ -20,6 +20,7 @@ from ..training import train
 from ..training.folder import clear_run, lighten_run
 from ..training.folds import write_folds
 from ..training.held_out import HeldOut
+from ..training.material import open_stores
 from ..training.members import FOLDS, Member, members_of
 from ..training.resume import refuse_changes
 from ..training.state import Row
@@ -228,9 +229,11 @@ def _claim(folder: Path, config: Config, division: Division, *, overwrite: bool)
 
     Raises:
         ConfigError: the folder holds another plan.
+        DataError: the runs there were of other images.
         OutputExistsError: it holds something else.
     """
     plan = folder / PLAN
+    images = [store.fingerprint for store in open_stores(config.data) if store is not None]
     if overwrite and plan.is_file():
         _remove_earlier(folder)
     if not plan.is_file():
@@ -240,13 +243,18 @@ def _claim(folder: Path, config: Config, division: Division, *, overwrite: bool)
                 f"{foreign[0]}: already there, and not from `flexunet gap`. Move it away or choose another "
                 f"--out."
             )
-        content = {"format": "flexunet gap plan", "regions": division.region_source,
+        content = {"format": "flexunet gap plan", "images": images, "regions": division.region_source,
                    "groups": division.groups.source}  # fmt: skip
         write_text(plan, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     if (folder / CONFIG).is_file():
         refuse_changes(
             config.model_copy(update={"output": config.output.model_copy(update={"dir": folder})}),
             read_config(folder / CONFIG).config,
+        )
+    if json.loads(plan.read_text(encoding="utf-8")).get("images") != images:
+        raise DataError(
+            f"The images or masks have changed since the runs in {folder} were begun. Put them back, choose "
+            f"another --out, or begin anew with --overwrite."
         )
     write_text(folder / CONFIG, dump_toml(config))
     for scheme in division.schemes:

@@ -80,6 +80,8 @@ class Results:
         self.folder, self.recipe, self.config, self.search = folder, recipe, config, search
         self.monitor = config.train.monitor
         self.best = folder / BEST
+        self.leakage: dict[str, Any] | None = None
+        """What is known of training images that stand in the validation split too."""
         what = "the largest mean foreground IoU" if self.monitor == "val_iou" else "the least loss"
         self.aim = (
             f"The aim is {self.monitor}, {what} on the validation split at the best epoch. The test split is "
@@ -140,6 +142,7 @@ class Results:
             "overrides": list(self.recipe.overrides),
             "search": {entry.key: _described(entry) for entry in self.search.space},
             "pruner": self.search.pruner,
+            "leakage": self.leakage,
             "seconds": study.user_attrs.get(SECONDS),
             "hardware": str(choose_hardware(train.accelerator, train.precision)),
             "cpus": os.cpu_count(),

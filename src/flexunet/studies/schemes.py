@@ -103,7 +103,10 @@ def _regions(
     if pattern is not None and table is not None:
         raise ConfigError("--region-pattern and --regions both say the region; give one of them.")
     if table is not None:
-        return read_table(table, set(ids), column), f"{column} of {table.name}"
+        told = read_table(table, {*ids, *(pair.image.stem for pair in pairs)}, column)
+        by_id = {pair.id: told.get(pair.id, told.get(pair.image.stem, pair.id)) for pair in pairs}
+        known = {name: region for name, region in by_id.items() if region != name}  # empty cells give the id
+        return known, f"{column} of {table.name}"
     if pattern is not None:
         return match_ids(pattern, ids, "--region-pattern"), f"pattern {pattern}"
     manifest = read_manifest(pairs, data) or {}

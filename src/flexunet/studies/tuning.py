@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..check.verdict import quick_verdict
 from ..config import Config
 from ..config.loading import parse_config, source_text
 from ..config.search import Choices, Entry, Search, default_search, own_value
@@ -116,7 +117,12 @@ class _Study:
         self.database = folder / DATABASE
         self.results = Results(folder, recipe, config, search)
         self._line(self.results.aim)
-        identity = _identity(config, search)
+        stores = open_stores(config.data)
+        assert stores[1] is not None
+        leakage = quick_verdict(stores[0], stores[1], "valid", config.data)
+        self._line(leakage.line())
+        self.results.leakage = leakage.as_json()
+        identity = _identity(config, search, [store.fingerprint for store in stores if store is not None])
         self.study = open_study(self.database, make_pruner(search.pruner))
         with readable_database_errors(self.database):
             if not self.study.user_attrs and not self.study.get_trials(deepcopy=False):
@@ -295,7 +301,7 @@ def _loss_terms(value: Any) -> list[tuple[str, float]]:
     return [(term["name"], float(term.get("weight", 1.0))) for term in tables]
 
 
-def _identity(config: Config, search: Search) -> dict[str, Any]:
+def _identity(config: Config, search: Search, images: Sequence[str]) -> dict[str, Any]:
     """What must stay the same for trials to be comparable: space, other settings, pictures."""
     parts: dict[str, Any] = {
         "search space": {
@@ -313,12 +319,7 @@ def _identity(config: Config, search: Search) -> dict[str, Any]:
             for key, value in values.items()
             if key not in free and f"{section}.{key}" not in search.keys
         }
-    stores = open_stores(config.data)
-    parts["images"] = {
-        split: store.fingerprint
-        for split, store in zip(("train", "valid"), stores, strict=True)
-        if store is not None
-    }
+    parts["images"] = dict(zip(("train", "valid"), images, strict=True))
     return parts
 
 
