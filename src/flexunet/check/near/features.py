@@ -135,7 +135,7 @@ def _chosen(points: Sequence[cv2.KeyPoint], shape: tuple[int, ...]) -> list[int]
     rank[order] = np.arange(len(points)) - starts[part[order]]
     strongest = np.argsort(-strength, kind="stable")[: MOST_FEATURES // 2]
     rank[strongest] = -1
-    return np.lexsort((-strength, rank))[:MOST_FEATURES].tolist()
+    return [int(index) for index in np.lexsort((-strength, rank))[:MOST_FEATURES]]
 
 
 @lru_cache(maxsize=1)

@@ -85,14 +85,13 @@ def _counted(a: _Side, b: _Side, sizes: NDArray[np.float32], *, mirror: bool) ->
     count = len(sizes)
     keys = a.owners[one].astype(np.int64) * count + b.owners[other]
     pairs, which = np.unique(keys, return_inverse=True)
-    votes = np.bincount(which, weights=weight)
+    votes = np.bincount(which, weights=weight).astype(np.float64)
     turn, zoom = _turn_and_zoom(a, one, b, other)
-    for bins in (
-        lambda kept: [turn[kept], zoom[kept]],
-        lambda kept: [turn[kept], zoom[kept], *_places(a, one[kept], b, other[kept], sizes)],
-    ):
-        kept = np.flatnonzero(votes[which] >= LEAST_VOTES)
-        votes = _most_in_one_bin(which[kept], weight[kept], bins(kept), len(pairs))
+    kept = np.flatnonzero(votes[which] >= LEAST_VOTES)
+    votes = _most_in_one_bin(which[kept], weight[kept], [turn[kept], zoom[kept]], len(pairs))
+    kept = kept[votes[which[kept]] >= LEAST_VOTES]
+    places = _places(a, one[kept], b, other[kept], sizes)
+    votes = _most_in_one_bin(which[kept], weight[kept], [turn[kept], zoom[kept], *places], len(pairs))
     enough = np.flatnonzero(votes >= LEAST_VOTES)
     return [
         Vote(pair // count, pair % count, mirror, number)
