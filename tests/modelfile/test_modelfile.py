@@ -147,6 +147,14 @@ class Trap:
         return Path.touch, (self.path,)
 
 
+def test_weights_that_were_altered_are_noticed(saved: Path) -> None:
+    content = bytearray(saved.read_bytes())
+    content[-3] ^= 1
+    saved.write_bytes(content)
+    with pytest.raises(ModelFileError, match=r"model\.safetensors: damaged model file \(the checksum"):
+        load_model(saved)
+
+
 def test_a_pickle_is_refused_without_running_it(tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     torch.save({"weight": Trap(tmp_path / "trap")}, path)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -17,6 +19,8 @@ from ..nets import EnsembleNetwork, build_network
 from .record import ModelRecord, parse_record
 
 RECORD_KEY = "flexunet"
+CHECKSUM_KEY = "checksum"
+"""Metadata key of the weights' checksum; files of other makers may lack it."""
 MODEL_SUFFIXES = (".safetensors", ".h5", ".hdf5", ".keras", ".pt", ".pth")
 """Endings that say a file is meant as a model, whatever is in it."""
 
@@ -41,7 +45,8 @@ def save_model(path: Path, network: nn.Module, record: ModelRecord) -> None:
     record = record.model_copy(update={"predict": record.predict.model_copy(update=folders)})
     try:
         with whole_file(path) as beside:
-            save_file(tensors, beside, metadata={RECORD_KEY: record.model_dump_json()})
+            metadata = {RECORD_KEY: record.model_dump_json(), CHECKSUM_KEY: str(checksum_of(tensors))}
+            save_file(tensors, beside, metadata=metadata)
     except SafetensorError as error:
         raise ModelFileError(
             f"{path}: the model could not be written ({error}). Is the disk full? "
@@ -93,16 +98,34 @@ def _read(path: Path, *, weights: bool) -> tuple[dict[str, Tensor], ModelRecord]
     _refuse_what_is_not_safetensors(path)
     try:
         with safe_open(path, framework="pt") as handle:
-            record = parse_record((handle.metadata() or {}).get(RECORD_KEY))
+            metadata = handle.metadata() or {}
+            record = parse_record(metadata.get(RECORD_KEY))
             # Copies: what safetensors hands out is the file itself, mapped, which Windows could then not
             # replace.
-            return {name: handle.get_tensor(name).clone() for name in handle.keys() if weights}, record  # noqa: SIM118
+            tensors = {name: handle.get_tensor(name).clone() for name in handle.keys() if weights}  # noqa: SIM118
     except SafetensorError as error:
         raise ModelFileError(
             f"{path}: damaged or incomplete model file ({error}). Copy or download it again."
         ) from error
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from error
+    expected = metadata.get(CHECKSUM_KEY)
+    if weights and expected is not None and expected != str(checksum_of(tensors)):
+        raise ModelFileError(
+            f"{path}: damaged model file (the checksum of its weights does not fit). Copy or download it "
+            "again."
+        )
+    return tensors, record
+
+
+def checksum_of(tensors: Mapping[str, Tensor]) -> int:
+    """CRC-32 of names and bytes of tensors on the CPU, in the order of their names."""
+    value = 0
+    for name in sorted(tensors):
+        value = zlib.crc32(name.encode(), value)
+        content: Any = tensors[name].contiguous().reshape(-1).view(torch.uint8).numpy()
+        value = zlib.crc32(content, value)
+    return value
 
 
 def _refuse_what_is_not_safetensors(path: Path) -> None:

@@ -6,6 +6,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -98,6 +99,8 @@ def _portable(error: FlexunetError) -> FlexunetError:
 @contextmanager
 def _signals_go_to_children() -> Iterator[None]:
     def forward(number: int, frame: FrameType | None) -> None:
+        if sys.platform == "win32":
+            return  # a signal would end the children at once; Ctrl-C reaches them by the console
         for child in multiprocessing.active_children():
             # a terminal's Ctrl-C reaches the children by itself; asked twice to terminate is asked once
             if child.pid is not None:

@@ -139,6 +139,7 @@ def run_process(fabric: Fabric, job: Job) -> RunResult:
 
     # Train
     run = assemble(job, config, fabric, material, minimised, saved, outputs, reporter)
+    del saved  # as large as the weights several times over
     draw = partial(outputs.draw, run.progress.rows)
     with run.stop, reporter.started(run.batches_in_all, run.batches_done):
         try:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import errno
 import json
 import logging
-import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -25,6 +24,7 @@ from torch import Tensor, nn
 
 from ..errors import TrainingError
 from ..files import whole_file
+from ..modelfile import checksum_of
 from .schedules import Best, Plateau
 
 VERSION = 1
@@ -87,7 +87,7 @@ def save_state(
         "format": "flexunet state",
         "version": str(VERSION),
         "progress": progress.to_json(),
-        "checksum": str(_checksum(tensors)),
+        "checksum": str(checksum_of(tensors)),
         **identity,
     }
     path = folder / f"state-{progress.epoch:06d}-{progress.batch:08d}.safetensors"
@@ -144,10 +144,11 @@ def load_state(folder: Path) -> SavedState | None:
 def _read(path: Path) -> SavedState:
     with safe_open(path, framework="pt") as handle:
         metadata = dict(handle.metadata() or {})
-        tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
+        # copies: as long as the file is mapped Windows could not remove it when it is outdated
+        tensors = {name: handle.get_tensor(name).clone() for name in handle.keys()}  # noqa: SIM118
     if metadata.get("version") != str(VERSION):
         raise ValueError(f"version {metadata.get('version')}, expected {VERSION}")
-    if metadata.pop("checksum") != str(_checksum(tensors)):
+    if metadata.pop("checksum") != str(checksum_of(tensors)):
         raise ValueError("its checksum does not fit")
     return SavedState(path, Progress.from_json(metadata.pop("progress")), tensors, metadata)
 
@@ -179,15 +180,6 @@ class _DiskErrors:
 
 def _newest_first(folder: Path) -> list[Path]:
     return sorted(folder.glob("state-*.safetensors"), reverse=True)
-
-
-def _checksum(tensors: Mapping[str, Tensor]) -> int:
-    value = 0
-    for name in sorted(tensors):
-        value = zlib.crc32(name.encode(), value)
-        content: Any = tensors[name].reshape(-1).view(torch.uint8).numpy()
-        value = zlib.crc32(content, value)
-    return value
 
 
 def _tensors(
