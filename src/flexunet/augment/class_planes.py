@@ -31,8 +31,9 @@ class ClassPlanes:
         if not moved:
             return np.full(size_hw, self.values[0], np.uint8)
         if len(moved) == 1:
-            table = np.where(np.arange(256) > _HALF, self.values[1], self.values[0]).astype(np.uint8)
-            return np.asarray(cv2.LUT(moved[0], table), np.uint8)
+            first, second = self.values
+            more = as_mask(moved[0]).view(np.uint8)
+            return more if self.values == (0, 1) else np.where(more, np.uint8(second), np.uint8(first))
         total = moved[0]
         for plane in moved[1:]:
             total = np.asarray(cv2.add(total, plane), np.uint8)

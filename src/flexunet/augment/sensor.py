@@ -91,7 +91,7 @@ def compress(
         ]
         after = _through_jpeg(before, quality)
         for band, step, was, now in zip(bands, steps, before, after, strict=True):
-            cv2.scaleAdd(cv2.subtract(now, was, dtype=cv2.CV_32F), step, image[band], dst=image[band])
+            cv2.scaleAdd(np.subtract(now, was, dtype=np.float32), step, image[band], dst=image[band])
 
 
 def _as_bytes(band: Image, low: float, step: float) -> NDArray[np.uint8]:

@@ -229,9 +229,12 @@ def _looked_up(
 
     dtype = pixels.dtype if pixels.dtype.name in _WARPED_AS_THEY_ARE else np.dtype(np.float32)
     together = dtype == np.uint8 and bool(planes)
-    interleaved = None if together else _interleaved(pixels, dtype)
-    if interleaved is not None:
+    interleaved = _interleaved(pixels, dtype)
+    if interleaved is not None and not together:
         shown = moved(interleaved)
+    elif interleaved is not None and len(pixels) == 3 and len(planes) == 1:
+        four = cv2.cvtColor(interleaved, cv2.COLOR_RGB2RGBA)  # many times as fast as splitting and merging
+        shown = moved(np.asarray(cv2.insertChannel(planes[0], four, 3)))
     else:
         singles = _bands(pixels, dtype) + (planes if together else [])
         shown = [plane for group in _fours(singles) for plane in moved(_merged(group))]
