@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import stat
@@ -40,6 +41,12 @@ def remove_leftovers(path: Path) -> None:
     """Remove what killed processes left of their attempts to write `path`; nobody else may be writing it."""
     for stale in path.parent.glob(f".{escape(path.name)}.*.part*"):
         stale.unlink(missing_ok=True)
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -61,15 +62,15 @@ def split_folders(data: DataConfig, split: Split) -> SplitConfig:
         )
     if not data.root.is_dir():
         raise DataError(f"data.root {data.root} is no folder. Name the dataset's: --set data.root=FOLDER")
-    base = _first_folder(data.root, _SPLIT_NAMES[split])
+    base = first_folder(data.root, _SPLIT_NAMES[split])
     if base is None:
         raise DataError(
             f"data.root {data.root} has no folder {split!r}; it holds {_folders_in(data.root)}. Name the "
             f"dataset's folder, or those of the split in data.{split}.images and .masks."
         )
-    images = _first_folder(base, _IMAGE_FOLDERS)
-    masks = _first_folder(base, _MASK_FOLDERS)
-    negatives = _first_folder(base, _NEGATIVE_FOLDERS)
+    images = first_folder(base, _IMAGE_FOLDERS)
+    masks = first_folder(base, _MASK_FOLDERS)
+    negatives = first_folder(base, _NEGATIVE_FOLDERS)
     if images is None or masks is None:
         lacking = " and ".join(
             name for name, folder in (("'images'", images), ("'masks'", masks)) if folder is None
@@ -128,7 +129,8 @@ def _is_picture(file: Path, suffixes: tuple[str, ...]) -> bool:
     return file.suffix.lower() in suffixes and not file.name.startswith(".")
 
 
-def _first_folder(base: Path, names: tuple[str, ...]) -> Path | None:
+def first_folder(base: Path, names: Sequence[str]) -> Path | None:
+    """The folder of one of these names in `base`, in any case; the first name that is there."""
     there = {item.name.lower(): item for item in sorted(base.iterdir(), reverse=True) if item.is_dir()}
     return next((there[name] for name in names if name in there), None)
 

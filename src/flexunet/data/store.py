@@ -15,8 +15,6 @@ on disk, 40 MB in memory, however often they are read. Ten times the whole set (
 from __future__ import annotations
 
 import hashlib
-import os
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config.schema import DataConfig
+from ..cores import available_cores
 from ..errors import DataError, Problem
 from .cache import cache_folder, decoding_key
 from .decoder import Decoder, Failure
@@ -156,13 +155,6 @@ def _in_order(
                     progress(done, len(pairs))
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def available_cores() -> int:
-    """CPU cores that this process may use."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _contradictions(pairs: Sequence[Pair], entries: Sequence[Entry]) -> list[Problem]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from ..classes import IGNORE_INDEX
 from ..config.schema import Config, DataConfig, EvaluateConfig
 from ..data import PlainSampler, Store, open_store
 from ..errors import FlexunetError, OutputExistsError
+from ..files import sha256_of
 from ..metrics import ConfusionMatrix
 from ..modelfile import ModelRecord
 from ..prediction import Prediction, Predictor, decide
@@ -282,14 +282,9 @@ def _about_model(model: Path | str | Predictor, record: ModelRecord) -> dict[str
     path = None if isinstance(model, Predictor) else Path(model)
     return {
         "path": None if path is None else str(path),
-        "sha256": None if path is None else _sha256(path),
+        "sha256": None if path is None else sha256_of(path),
         "architecture": record.model.architecture,
         "classes": list(record.classes.names),
         "created": record.created,
         "training_data": record.fingerprint,
     }
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

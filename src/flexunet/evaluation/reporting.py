@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import OutputExistsError
+from ..files import sha256_of
 from .compare import COMPARISON_HTML, COMPARISON_JSON, compare_reports, write_comparison
 from .compose import REPORT_HTML, REPORT_JSON, read_report
 from .inputs import Job, evaluate_job, evaluation_folder, job_of
@@ -75,9 +75,7 @@ def _there(place: Path, job: Job) -> dict[str, Any] | None:
     """The report in a folder if it is of the job's model; None where there is no evaluation at all."""
     if (place / REPORT_JSON).is_file() and (place / REPORT_HTML).is_file():
         report = read_report(place / REPORT_JSON)
-        with job.model.open("rb") as handle:
-            now = hashlib.file_digest(handle, "sha256").hexdigest()
-        if report["model"]["sha256"] == now:
+        if report["model"]["sha256"] == sha256_of(job.model):
             return report
         raise OutputExistsError(
             f"{place} holds the report of another state of {job.model.name}. Make it anew with --overwrite."

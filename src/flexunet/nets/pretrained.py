@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from ..bands import Bands
 from ..errors import MissingExtraError, ModelFileError
+from ..files import sha256_of
 from .efficientnet_lite import EfficientNetLite
 from .encoder_unet import EncoderUNet
 from .resunet import ConvNorm
@@ -102,8 +102,7 @@ def read_weights(encoder: str, path: Path | None = None) -> dict[str, Tensor]:
         ModelFileError: the file is damaged or another one: its checksum is not the pinned one.
     """
     path = weight_path(encoder) if path is None else path
-    with path.open("rb") as handle:
-        digest = hashlib.file_digest(handle, "sha256").hexdigest()
+    digest = sha256_of(path)
     if digest != WEIGHT_FILES[encoder]:
         raise ModelFileError(
             f"{path}: damaged or not the weights of {encoder}: SHA-256 {digest[:12]}…, expected "

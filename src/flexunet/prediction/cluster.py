@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import queue
 import re
 import signal
@@ -15,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from ..cores import available_cores
 from ..errors import ClusterError, ConfigError, DataError, MissingExtraError, ModelFileError
 
 LOCAL = re.compile(r"local(?::([1-9]\d*))?")
@@ -177,7 +177,7 @@ def connect(where: str, *, threads: int | None = None, timeout_s: float = 10.0) 
         local = LOCAL.fullmatch(where)
         if local is not None:
             workers = int(local[1] or DEFAULT_WORKERS)
-            threads = threads or max(1, _cores() // workers)
+            threads = threads or max(1, available_cores() // workers)
             one = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads)
             stack.enter_context(dask.config.set({"distributed.nanny.pre-spawn-environ": one}))
             folder = stack.enter_context(
@@ -241,7 +241,3 @@ def _deaf_plugin(distributed: Any) -> Any:
     return Deaf()
 
 
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -14,6 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from ..cores import available_cores
 from ..errors import DataError, Problem
 from .describing import write_data_configs
 from .items import Source
@@ -22,7 +23,7 @@ from .measuring import Part, measure, with_classes
 from .merging import merge_labels
 from .offline import read_variants
 from .options import Options, read_options
-from .parallel import Progress, all_cores, in_parallel
+from .parallel import Progress, in_parallel
 from .planning import Plan, make_plan
 from .resuming import MANIFEST, Journal, check_destination, growing_folder
 from .split import SPLITS
@@ -78,7 +79,7 @@ def prepare(
     variants = read_variants(options.augment)
     source, class_notes = with_classes(read_layout(src, options), options)
     _check_ids(source)
-    workers = workers or all_cores()
+    workers = workers or available_cores()
     parts, missing_notes = measure(source, options, workers, progress)
     plan = make_plan(source, parts, options, progress)
     merged, merge_notes = _merged(source, plan, options)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from threading import Lock
 from typing import Any
 
 from ..errors import OutputExistsError
+from ..files import sha256_of
 
 MANIFEST = "manifest.json"
 _JOURNAL = "journal.jsonl"
@@ -104,9 +104,3 @@ def check_destination(dst: Path, *, overwrite: bool) -> None:
         raise OutputExistsError(
             f"{dst} was not made by prepare (it holds no {MANIFEST}): left alone. Choose another folder."
         )
-
-
-def sha256_of(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

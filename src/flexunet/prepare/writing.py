@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..classes import IGNORE_INDEX
+from ..files import sha256_of
 from ..raster import Grid
 from .items import MaskFile, Source
 from .measuring import Part
@@ -19,7 +20,6 @@ from .offline import Variant
 from .options import Options
 from .pixels import Piece, copied_mask_bytes, image_suffix, read_piece, resized_piece, write_image, write_mask
 from .planning import Plan
-from .resuming import sha256_of
 from .settings import decodes_otherwise, read_settings
 
 Entry = dict[str, Any]

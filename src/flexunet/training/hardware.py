@@ -10,6 +10,7 @@ import torch
 from lightning_fabric import Fabric
 
 from ..config.schema import TrainConfig
+from ..cores import available_cores
 from ..errors import ConfigError, Problem
 
 Precision = Literal["32", "bf16", "fp16"]
@@ -137,7 +138,7 @@ def set_threads(train: TrainConfig, processes_here: int, accelerator: str) -> in
     if train.threads is not None:
         torch.set_num_threads(train.threads)
     elif processes_here > 1 and accelerator == "cpu":
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes_here))
+        torch.set_num_threads(max(1, available_cores() // processes_here))
     return torch.get_num_threads()
 
 

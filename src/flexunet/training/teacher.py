@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from ..bands import Bands
 from ..config import Config, TrainConfig
 from ..errors import ConfigError
+from ..files import sha256_of
 from ..modelfile import ModelRecord, load_model, read_record
 from ..nets import probabilities
 from .losses import Scored, weighted_sum
@@ -86,11 +86,9 @@ def check_teacher(config: Config, path: Path, record: ModelRecord) -> None:
 def about_teacher(path: Path) -> dict[str, Any]:
     """What a student's model file says of its teacher."""
     record = read_record(path)
-    with path.open("rb") as handle:
-        digest = hashlib.file_digest(handle, "sha256").hexdigest()
     return {
         "name": path.name,
-        "sha256": digest,
+        "sha256": sha256_of(path),
         "members": max(1, len(record.members)),
         "scores": record.scores,
     }

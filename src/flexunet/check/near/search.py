@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from ...data.store import available_cores
+from ...cores import available_cores
 from .candidates import Candidate, propose
 from .features import Features
 from .verify import Match, verify
