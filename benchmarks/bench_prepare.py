@@ -26,8 +26,8 @@ import cv2
 import numpy as np
 from scipy.ndimage import gaussian_filter, map_coordinates
 
+from flexunet.cores import available_cores
 from flexunet.prepare import prepare
-from flexunet.prepare.parallel import all_cores
 from machine import machine_facts, save
 
 STRENGTHS = (0.01, 0.02, 0.03)
@@ -100,7 +100,7 @@ def main() -> None:
     )
     parser.add_argument("--count", type=int, default=770)
     parser.add_argument("--plain", type=int, default=48)
-    parser.add_argument("--workers", type=int, default=all_cores())
+    parser.add_argument("--workers", type=int, default=available_cores())
     parser.add_argument("--no-save", action="store_true", help="print only")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:

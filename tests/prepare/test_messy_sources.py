@@ -290,6 +290,28 @@ def test_settings_that_say_nothing_about_raw_material_are_refused_together(case:
     assert "off_map_tolerance" in case(9).refusal(settings=("data.off_map_tolerance=7",))
 
 
+def test_orphans_of_other_layouts_are_left_out_when_told_and_idle_settings_refused(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    for name, source in (
+        ("Slide1", "images/a.jpg"),
+        ("SlideLabel1", "masks/a.png"),
+        ("Slide2", "images/b.jpg"),
+    ):
+        path = MESSY / "09_missing_partner" / source
+        shutil.copyfile(path, raw / f"{name}{path.suffix}")
+    options: dict[str, Any] = {"shares": (1, 0, 0), "workers": 1}
+    with pytest.raises(DataError, match=r"Slide2\.jpg: has no mask"):
+        prepare(raw, tmp_path / "out", **options)
+    done = prepare(raw, tmp_path / "out", settings=("data.on_orphan=skip",), **options)
+    assert done.counts["train"] == {"images": 1}
+    assert any("left out" in note and "Slide2.jpg" in note for note in done.notes)
+    with pytest.raises(DataError, match=r"layout flat has no use.*data\.on_orphan"):
+        prepare(
+            raw, tmp_path / "other", settings=("data.image_pattern=(.*)", "data.mask_pattern=(.*)"), **options
+        )
+
+
 @pytest.mark.parametrize("options", [{"tile": 64}, {"augment": ("hflip",)}])
 def test_masks_that_have_no_file_cannot_be_kept(case: Any, options: dict[str, Any]) -> None:
     assert "no file to keep" in case(3).refusal(masks="keep", **options)

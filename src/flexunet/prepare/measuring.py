@@ -16,7 +16,7 @@ from .items import Item, MaskFile, Source
 from .options import Options
 from .parallel import Progress, in_parallel
 from .pixels import Piece, output_size, read_piece
-from .settings import laid_over, read_settings, reads_otherwise
+from .settings import decodes_otherwise, laid_over, read_settings, reads_otherwise
 from .tiling import Ground, ground_of, tile_windows
 
 _MASKS_LOOKED_AT = 200
@@ -62,6 +62,10 @@ def with_classes(source: Source, options: Options) -> tuple[Source, tuple[str, .
     if reads_otherwise(given):
         source = source.with_reading(given)
     if source.class_names is not None:
+        if decodes_otherwise(given):
+            raise DataError(
+                f"--set: {source.layout} says itself what its masks mean; leave their settings out."
+            )
         return source, ()
     masks = [item.mask.path for item in source.items if isinstance(item.mask, MaskFile)]
     if not masks:

@@ -11,6 +11,7 @@ from ..config.draft import Draft
 from ..config.overrides import apply_overrides
 from ..config.schema import DataConfig
 from ..errors import DataError, Problem
+from .options import LayoutName
 
 _PAIRING = {"image_pattern", "mask_pattern", "on_orphan", "on_damaged"}
 _READING = {"alpha", "exif_orientation"}
@@ -53,6 +54,17 @@ def read_settings(texts: Sequence[str]) -> DataConfig:
     if problems:
         raise DataError("These settings cannot be used:", problems)
     return settings
+
+
+def understood(layout: LayoutName) -> set[str]:
+    """The keys that a layout has a use for: most say themselves what their masks mean."""
+    if layout == "pairs":
+        return set(KNOWN)
+    if layout in ("bijie", "flat"):
+        return set(KNOWN) - {"image_pattern", "mask_pattern"}
+    if layout == "text-polygons":
+        return {"on_damaged", "on_orphan", *_READING}
+    return {"on_damaged", *_READING} if layout in ("via", "coco", "labelme") else {"on_damaged"}
 
 
 def decodes_otherwise(settings: DataConfig) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from ...errors import DataError
 from ..items import Source
 from ..options import LAYOUTS, LayoutName, Options
+from ..settings import read_settings, understood
 from .folders import held
 
 _ORDER: tuple[LayoutName, ...] = (
@@ -39,8 +40,20 @@ def read_layout(src: Path, options: Options) -> Source:
     name = options.layout or (
         "flat" if options.image_pattern else "scene" if src.is_file() else _detected(src)
     )
+    _check_settings(name, options)
     source: Source = _module(name).read(src, options)
     return source
+
+
+def _check_settings(name: LayoutName, options: Options) -> None:
+    """Settings that a layout has no use for are refused, never passed over."""
+    idle = read_settings(options.settings).model_fields_set - understood(name)
+    if idle:
+        keys = ", ".join(f"data.{key}" for key in sorted(idle))
+        raise DataError(
+            f"--set {keys}: the layout {name} has no use for it; it knows "
+            f"{', '.join(f'data.{key}' for key in sorted(understood(name)))}."
+        )
 
 
 def _detected(src: Path) -> LayoutName:

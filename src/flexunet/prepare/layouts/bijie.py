@@ -8,7 +8,7 @@ from ...errors import DataError, Problem
 from ..items import Item, MaskFile, MaskSource, PictureFile, Source
 from ..options import Options
 from ..polygons import polygon_mask
-from .folders import by_stem, unpaired
+from .folders import by_stem, refuse_or_leave_out, unpaired
 from .text_polygons import read_vertices
 
 
@@ -43,13 +43,15 @@ def _positives(folder: Path, options: Options, problems: list[Problem], notes: l
     masks: dict[str, MaskSource] = {}
     if not (folder / "mask").is_dir() and (folder / "polygon_coordinate").is_dir():
         texts = {path.stem: path for path in sorted((folder / "polygon_coordinate").glob("*.txt"))}
-        problems += unpaired(images, texts, folder / "image", folder / "polygon_coordinate", ".txt")
+        alone = unpaired(images, texts, folder / "image", folder / "polygon_coordinate", ".txt")
+        refuse_or_leave_out(alone, options, problems, notes)
         for stem in sorted(images.keys() & texts.keys()):
             shapes = [(ring, 1) for ring in read_vertices(texts[stem], problems)]
             masks[stem] = polygon_mask(texts[stem], shapes, options, problems, notes)
     else:
         files = by_stem(folder / "mask", problems)
-        problems += unpaired(images, files, folder / "image", folder / "mask")
+        alone = unpaired(images, files, folder / "image", folder / "mask")
+        refuse_or_leave_out(alone, options, problems, notes)
         masks = {stem: MaskFile(path) for stem, path in files.items()}
     if not images and not problems:
         problems.append(Problem("holds no image.", folder / "image"))

@@ -10,7 +10,7 @@ from ...errors import DataError, Problem
 from ...raster import IMAGE_SUFFIXES
 from ..items import Item, MaskFile, PictureFile, Source
 from ..options import Options
-from .folders import files_with, is_picture
+from .folders import files_with, is_picture, refuse_or_leave_out
 
 _MASK_WORDS = re.compile(
     r"(?<![A-Za-z])(mask|masks|label|labels|lbl|gt|seg|annotation)(?![a-z])|(Mask|Label)(?![a-z])"
@@ -43,6 +43,8 @@ def read(root: Path, options: Options) -> Source:
         if len(pictures) == 2 and len(masks) == len(images) == 1:  # nothing to mix up, whatever their names
             masks = {next(iter(images)): next(iter(masks.values()))}
     problems: list[Problem] = []
+    alone: list[Problem] = []
+    notes: list[str] = []
     items = []
     for key in sorted(images.keys() | masks.keys()):
         both = [*images.get(key, ()), *masks.get(key, ())]
@@ -52,13 +54,14 @@ def read(root: Path, options: Options) -> Source:
         elif len(images.get(key, ())) > 1 or len(masks.get(key, ())) > 1:
             problems.append(Problem(f"pair up in several ways: {', '.join(p.name for p in both)}.", root))
         else:
-            problems.append(Problem("has no mask." if images.get(key) else "belongs to no image.", both[0]))
+            alone.append(Problem("has no mask." if images.get(key) else "belongs to no image.", both[0]))
+    refuse_or_leave_out(alone, options, problems, notes)
     if not items and not problems:
         problems.append(Problem("no file fits the patterns.", root))
     if problems:
         raise DataError(f"Images and masks do not pair up (expected: {expected}):", problems)
     items.sort(key=lambda item: item.id)
-    return Source("flat", root, tuple(items), None)
+    return Source("flat", root, tuple(items), None, tuple(notes))
 
 
 def _keyed(root: Path, pictures: list[Path], pattern: str) -> dict[tuple[str, ...], list[Path]]:

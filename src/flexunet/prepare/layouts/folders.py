@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from ...errors import Problem
 from ...raster import IMAGE_SUFFIXES
+from ..options import Options
+from ..settings import read_settings
 
 
 def by_stem(folder: Path, problems: list[Problem]) -> dict[str, Path]:
@@ -43,10 +46,14 @@ def unpaired(
     return problems
 
 
-def child(root: Path, *names: str) -> Path | None:
-    """The first subfolder of one of these names, in any case."""
-    there = {path.name.lower(): path for path in sorted(root.iterdir(), reverse=True) if path.is_dir()}
-    return next((there[name] for name in names if name in there), None)
+def refuse_or_leave_out(
+    alone: Iterable[Problem], options: Options, problems: list[Problem], notes: list[str]
+) -> None:
+    """What has no partner is a problem, or with `data.on_orphan=skip` a note."""
+    if read_settings(options.settings).on_orphan == "skip":
+        notes += [f"left out: {replace(problem, cure=None)}" for problem in alone]
+    else:
+        problems += alone
 
 
 def held(root: Path) -> str:

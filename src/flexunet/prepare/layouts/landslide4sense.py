@@ -11,12 +11,13 @@ from typing import Any
 import h5py
 import numpy as np
 
+from ...data.folders import first_folder
 from ...errors import DataError, Problem, RasterError
 from ...raster import Grid, RasterReader, Window
 from ...raster.values import bring_to_native, data_mask, without_bad_floats
 from ..items import Item, Labels, Source, memory_reader
 from ..options import Options
-from .folders import child, files_with
+from .folders import files_with
 
 BANDS = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B10", "B11", "slope", "dem")
 """Sentinel-2 bands as the dataset's authors number them, then slope and elevation (ALOS PALSAR)."""
@@ -100,7 +101,7 @@ def _parts(root: Path) -> list[tuple[str, Path, Path | None]]:
     """Name, image folder and mask folder of each part; `root` may be a part itself."""
     parts = []
     for folder in (root, *(path for path in sorted(root.iterdir()) if path.is_dir())):
-        images, masks = child(folder, "img"), child(folder, "mask")
+        images, masks = first_folder(folder, ("img",)), first_folder(folder, ("mask",))
         if images is not None and files_with(images, (".h5",)):
             parts.append(("" if folder == root else folder.name, images, masks))
     return parts

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from ...config.schema import SplitConfig
 from ...data import match_files
+from ...data.folders import first_folder
 from ...errors import DataError
 from ..items import Item, MaskFile, PictureFile, Source
 from ..options import Options
 from ..settings import read_settings
-from .folders import child
 
 _IMAGES = ("images", "image", "img")
 _MASKS = ("masks", "mask", "labels", "label")
@@ -19,12 +19,12 @@ _NEGATIVES = ("negatives", "negative")
 
 def matches(root: Path) -> bool:
     """Whether `root` looks like it."""
-    return child(root, *_IMAGES) is not None and child(root, *_MASKS) is not None
+    return first_folder(root, _IMAGES) is not None and first_folder(root, _MASKS) is not None
 
 
 def read(root: Path, options: Options) -> Source:
     """Pairs by the rules of `data.match_files`: by stem, by words, by numbers."""
-    images, masks, negatives = child(root, *_IMAGES), child(root, *_MASKS), child(root, *_NEGATIVES)
+    images, masks, negatives = (first_folder(root, names) for names in (_IMAGES, _MASKS, _NEGATIVES))
     if images is None or masks is None:
         raise DataError(f"{root}: images/ and masks/ are expected.")
     folders = SplitConfig(images=(images,), masks=(masks,), negatives=(negatives,) if negatives else ())

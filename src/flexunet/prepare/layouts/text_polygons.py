@@ -6,11 +6,12 @@ import math
 import re
 from pathlib import Path
 
+from ...data.folders import first_folder
 from ...errors import DataError, Problem
 from ..items import Item, PictureFile, Source
 from ..options import Options
 from ..polygons import Ring, polygon_mask
-from .folders import by_stem, child, unpaired
+from .folders import by_stem, refuse_or_leave_out, unpaired
 
 _IMAGES = ("images", "image", "img")
 _POLYGONS = ("polygon_coordinate", "polygons", "polygon", "vertices")
@@ -18,20 +19,20 @@ _POLYGONS = ("polygon_coordinate", "polygons", "polygon", "vertices")
 
 def matches(root: Path) -> bool:
     """Whether `root` looks like it."""
-    folder = child(root, *_POLYGONS)
-    return child(root, *_IMAGES) is not None and folder is not None and any(folder.glob("*.txt"))
+    folder = first_folder(root, _POLYGONS)
+    return first_folder(root, _IMAGES) is not None and folder is not None and any(folder.glob("*.txt"))
 
 
 def read(root: Path, options: Options) -> Source:
     """Images and vertex files are paired by stem; images without a file are an error."""
-    image_dir, text_dir = child(root, *_IMAGES), child(root, *_POLYGONS)
+    image_dir, text_dir = first_folder(root, _IMAGES), first_folder(root, _POLYGONS)
     if image_dir is None or text_dir is None:
         raise DataError(f"{root}: images/ and polygons/ (text files of `x y`) are expected.")
     problems: list[Problem] = []
     notes: list[str] = []
     images = by_stem(image_dir, problems)
     texts = {path.stem: path for path in sorted(text_dir.glob("*.txt"))}
-    problems += unpaired(images, texts, image_dir, text_dir, ".txt")
+    refuse_or_leave_out(unpaired(images, texts, image_dir, text_dir, ".txt"), options, problems, notes)
     items = []
     for stem in sorted(images.keys() & texts.keys()):
         shapes = [(ring, 1) for ring in read_vertices(texts[stem], problems)]
