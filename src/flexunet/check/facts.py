@@ -17,7 +17,7 @@ from ..data.entry import digest_of
 from ..errors import FlexunetError
 from ..raster import Grid, Picture, read_picture
 from .dataset import Dataset, Member, Progress
-from .near import Features, describe
+from .near import Features, describe, without_collar
 from .near.search import in_threads
 from .overlaps import Anchors, find_anchors
 
@@ -187,17 +187,9 @@ def _undeclared(pixels: NDArray[Any], valid: NDArray[np.bool_]) -> str | None:
         share = int(((pixels == mark).any(0) & valid).sum()) / total
         if share > (0.01 if mark == 65535 else 0):
             return f"{mark:g} in {share:.1%} of the pixels"
-    zero = (pixels == 0).all(0) & valid
-    if zero.mean() < 0.01:
-        return None
-    count, patches, areas, _ = cv2.connectedComponentsWithStats(zero.astype(np.uint8), connectivity=4)
-    rim = np.unique(np.concatenate([patches[0], patches[-1], patches[:, 0], patches[:, -1]]))
-    collar = sum(int(areas[patch, cv2.CC_STAT_AREA]) for patch in rim.tolist() if patch and patch < count)
-    return (
-        f"a collar of zeros in all bands, {collar / total:.1%} of the pixels"
-        if collar > 0.01 * total
-        else None
-    )
+    inside = without_collar(pixels, valid)
+    collar = 0 if inside is None else int((valid & ~inside).sum())
+    return f"a collar of zeros in all bands, {collar / total:.1%} of the pixels" if collar else None
 
 
 def _objects(labels: NDArray[np.uint8], classes: Classes) -> tuple[tuple[int, int], ...]:

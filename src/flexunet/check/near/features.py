@@ -16,6 +16,8 @@ WORK_PX = 224
 MOST_FEATURES = 300
 PARTS = 5
 """Parts of a picture along each edge that features are chosen from."""
+COLLAR_SHARE = 0.01
+"""Least share of a picture that a collar of zeros takes."""
 THUMB_PX = 24
 """Edge of the square thumbnail that whole pictures are compared by."""
 
@@ -49,10 +51,29 @@ def describe(pixels: NDArray[Any], valid: NDArray[np.bool_] | None = None, *, lo
 
     local: whether to look for local features, which takes most of the time; the thumbnail is always made.
     """
-    grey, known = _work_picture(pixels, valid)
+    grey, known = _work_picture(pixels, without_collar(pixels, valid))
     points, descriptors = _sift(grey, known) if local else _NO_FEATURES
     scale = max(grey.shape) / max(pixels.shape[1:])
     return Features(grey, known, scale, points, descriptors, _thumbnail(grey))
+
+
+def without_collar(pixels: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> NDArray[np.bool_] | None:
+    """`valid` (H, W) less a collar: zeros in all bands of pixels (C, H, W) that reach the rim, of a hundredth
+    of the picture or more. Collars of two scenes are alike though the scenes are not. None: all is valid.
+    """
+    zero = (pixels == 0).all(0)
+    if valid is not None:
+        zero &= valid
+    least = COLLAR_SHARE * zero.size
+    if zero.sum() < least:
+        return valid
+    _, patches, areas, _ = cv2.connectedComponentsWithStats(zero.astype(np.uint8), connectivity=4)
+    rim = np.unique(np.concatenate([patches[0], patches[-1], patches[:, 0], patches[:, -1]]))
+    rim = rim[rim > 0]
+    if areas[rim, cv2.CC_STAT_AREA].sum() < least:
+        return valid
+    inside = ~np.isin(patches, rim)
+    return np.asarray(inside if valid is None else valid & inside)
 
 
 def mirrored(descriptors: NDArray[np.uint8]) -> NDArray[np.uint8]:
