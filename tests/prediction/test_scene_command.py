@@ -137,6 +137,7 @@ def test_a_bad_scene_does_not_stop_the_others(tmp_path: Path) -> None:
         (["--max-memory", "1MB"], "too little"),
         (["--confidence", "high"], "entropy or margin"),
         (["--probability-type", "float64"], "uint8 or float16"),
+        (["--probability-type", "float16"], "add one of them"),
         (["--probability-of", "snow"], "the model knows background, landslide, water"),
         (["--polygons", "dxf"], "gpkg, geojson, parquet or shp"),
         (["--simplify", "2"], "--polygons"),

@@ -13,9 +13,11 @@ import psutil
 import pytest
 import torch
 from numpy.testing import assert_array_equal
+from typer.testing import CliRunner
 
 from flexunet.bands import Bands
 from flexunet.classes import Classes
+from flexunet.cli.app import app
 from flexunet.config.schema import ResUNetConfig
 from flexunet.errors import ClusterError, ConfigError, DataError, MissingExtraError
 from flexunet.modelfile import InputRecord, ModelRecord, save_model
@@ -23,6 +25,7 @@ from flexunet.nets import build_network
 from flexunet.prediction import Predictor
 from flexunet.prediction.cluster import TRIES, Crew, connect
 from flexunet.prediction.scenes import SceneOptions, open_workbench, plan_scene, predict_scene
+from flexunet.prediction.scenes.forecast import forecast
 from flexunet.prediction.scenes.on_cluster import Recipe, predict_scene_on, share_out
 from flexunet.raster import Grid, open_raster, write_raster
 
@@ -155,6 +158,29 @@ def test_one_worker_gives_the_bytes_of_one_process(
 
     assert files_of(out) == alone
     assert not [child for child in psutil.Process().children() if child.name() == "dask"]
+
+
+def test_a_cluster_has_a_forecast(predictor: Predictor, scene: Path, tmp_path: Path) -> None:
+    options = replace(OPTIONS, part_rows=4)
+    job = plan_scene(predictor, scene, options)
+    alone = forecast(job, predictor, tmp_path / "map.tif")
+    shared = forecast(job, predictor, tmp_path / "map.tif", {"tcp://a:1": 2, "tcp://b:1": 6})
+    assert alone.seconds is not None
+    assert shared.seconds is not None
+    assert shared.tiles > alone.tiles, "rows that two parts compute count twice"
+    assert " on 2 workers, " in str(shared)
+    assert " of memory each, " in str(shared)
+    assert forecast(job, predictor, tmp_path / "map.tif", {}).seconds is None
+
+
+@pytest.mark.slow
+def test_the_command_says_its_forecast_with_a_cluster_too(model: Path, scene: Path, tmp_path: Path) -> None:
+    arguments = ["predict", model, scene, "--out", tmp_path, "--dask", "local:1", "--threads", "1"]
+    done = CliRunner().invoke(app, [str(word) for word in (*arguments, "--precision", "32")])
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert "tiles: about " in done.output
+    assert " on 1 worker, " in done.output
+    assert (tmp_path / "scene.tif").exists()
 
 
 @pytest.mark.slow

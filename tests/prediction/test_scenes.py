@@ -25,6 +25,8 @@ from flexunet.prediction.scenes import (
     parse_bytes,
     plan_scene,
     predict_scene,
+    result_files,
+    results_of,
 )
 from flexunet.prediction.scenes.forecast import duration, forecast, size
 from flexunet.prediction.scenes.plan import cut_parts
@@ -160,6 +162,43 @@ def test_a_second_call_goes_on_where_the_first_one_died(
     assert "continued from the parts of an earlier attempt" in result.notes
     assert_array_equal(classes_in(result.class_map), predictor(scene))
     assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("there_before", [False, True])
+def test_a_kill_right_behind_the_class_map_loses_nothing(
+    tmp_path: Path, predictor: Predictor, scene: Path, there_before: bool
+) -> None:
+    out = tmp_path / "out.tif"
+    options = replace(ALL, overwrite=False, part_rows=2)
+    if there_before:
+        predict_scene(small_predictor(seed=6), scene, out, ALL)
+    bench = open_workbench(plan_scene(predictor, scene, replace(options, overwrite=True)), out)
+    # as a kill between the last rename and the removal of the parts leaves it
+    with results_of(bench, out) as finished:
+        compute_missing(bench, predictor, finished=finished)
+    assert out.exists()
+    assert list(bench.folder.glob("part_*"))
+    when = out.stat().st_mtime_ns
+    result = predict_scene(predictor, scene, out, options)
+    assert "the rasters are those of an earlier attempt" in result.notes
+    assert out.stat().st_mtime_ns == when
+    assert_array_equal(classes_in(out), predictor(scene))
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_an_older_class_map_is_not_taken_for_the_one_that_was_to_replace_it(
+    tmp_path: Path, predictor: Predictor, scene: Path
+) -> None:
+    out = tmp_path / "out.tif"
+    predict_scene(small_predictor(seed=6), scene, out, ALL)
+    bench = open_workbench(plan_scene(predictor, scene, ALL), out)
+    compute_missing(bench, predictor)
+    bench.promise(result_files(out, ALL).values())  # as a kill right before the last rename leaves it
+    with pytest.raises(OutputExistsError, match="--overwrite"):
+        predict_scene(predictor, scene, out, replace(ALL, overwrite=False))
+    result = predict_scene(predictor, scene, out, ALL)
+    assert "continued from the parts of an earlier attempt" in result.notes
+    assert_array_equal(classes_in(out), predictor(scene))
 
 
 def test_parts_of_another_model_scene_or_wish_are_not_used(

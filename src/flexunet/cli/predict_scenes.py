@@ -257,14 +257,13 @@ def _evaluate(
 ) -> list[str]:
     """The scores of a scene, in a folder beside it and in words."""
     from ..evaluation.scene import evaluate_scene, scene_table
-    from ..prediction.scenes import is_address
 
     found = evaluate_scene(
         result.class_map,
         truth,
         classes,
         result.class_map.with_name(f"{result.class_map.stem}_evaluation"),
-        scene=None if is_address(scene) else Path(scene),
+        scene=scene,
         attribute=attribute,
         open_label=open_label,
         overwrite=True,

@@ -68,7 +68,7 @@ def evaluate_scene(
     classes: Classes,
     out: Path,
     *,
-    scene: Path | None = None,
+    scene: Path | str | None = None,
     attribute: str | None = None,
     open_label: int | None = None,
     least_object_px: int = 1,

@@ -239,5 +239,3 @@ def _deaf_plugin(distributed: Any) -> Any:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     return Deaf()
-
-

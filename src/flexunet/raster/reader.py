@@ -247,8 +247,15 @@ class GdalReader(_Reader):
         return pixels
 
 
-def open_raster(path: Path) -> RasterReader:
-    """A raster of any kind, ready to be read by windows; its kind is told by content, not by name.
+def is_address(source: Path | str) -> bool:
+    """Whether it is something that only GDAL can find: `/vsicurl/...`, `/vsizip/...`, `https://...`."""
+    text = str(source)
+    return isinstance(source, str) and (text.startswith("/vsi") or "://" in text)
+
+
+def open_raster(path: Path | str) -> RasterReader:
+    """A raster of any kind, ready to be read by windows; its kind is told by content, not by name. A text is
+    an address (see `is_address`) or a path.
 
     TIFFs and all that GDAL knows cost the memory of the window that is read; PNG, JPEG, BMP and `.npy` are
     decoded whole.
@@ -256,6 +263,9 @@ def open_raster(path: Path) -> RasterReader:
     Raises:
         RasterError: the file is missing, empty, damaged or no raster.
     """
+    if is_address(path):
+        return GdalReader(Path(path), address=str(path))
+    path = Path(path)
     kind = sniff(path)
     if kind in ("tiff", "unknown"):
         refuse_foreign(path, kind)

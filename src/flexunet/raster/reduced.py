@@ -47,7 +47,7 @@ def reduced_shape(shape: tuple[int, int], edge_px: int) -> tuple[int, int]:
 
 
 def read_reduced(
-    path: Path, edge_px: int, bands: Sequence[int] | None = None, *, labels: bool = False
+    path: Path | str, edge_px: int, bands: Sequence[int] | None = None, *, labels: bool = False
 ) -> Reduced:
     """The whole raster with its longer edge reduced to at most `edge_px` pixels.
 
@@ -61,13 +61,13 @@ def read_reduced(
     """
     with open_raster(path) as reader:
         count, height, width = reader.shape
-        chosen = chosen_bands(path, bands, count)
+        chosen = chosen_bands(reader.path, bands, count)
         small = reduced_shape((height, width), edge_px)
         names = tuple(reader.band_names[band - 1] for band in chosen)
         if isinstance(reader, GdalReader):
             pixels, valid = _from_gdal(reader, chosen, small, labels=labels)
             if reader.palette is not None and not labels:
-                pixels, names = coloured(path, pixels[0], reader.palette), ("red", "green", "blue")
+                pixels, names = coloured(reader.path, pixels[0], reader.palette), ("red", "green", "blue")
         else:
             pixels, valid = _from_picture(*reader.read_valid(bands=chosen), small, labels=labels)
         return Reduced(pixels, valid, (height, width), reader.grid, names)

@@ -3,7 +3,8 @@
 Compressed tiles are copied as they are. First come the directories of all levels, the largest first, then
 the tiles from the smallest level to the largest, each level row by row: a reader gets the whole layout with
 its first request. TIFF 6.0, BigTIFF where 4 GB are not enough, and GDAL's note that says so before the first
-directory (LAYOUT=IFDS_BEFORE_DATA, see the manual of its COG driver).
+directory. As that note promises (see "Header ghost area" in the manual of GDAL's COG driver), the size of a
+tile stands before it and its last four bytes once more behind it: one request gets a tile.
 """
 
 from __future__ import annotations
@@ -39,8 +40,14 @@ _LONG, _LONG8 = 4, 16
 _REDUCED, _OFFSETS, _COUNTS = 254, 324, 325
 _OF_THE_WHOLE = {33550, 33922, 34264, 34735, 34736, 34737, 42112}
 """Tags of place, reference system and metadata: those of the largest level count for all."""
-_SAID = b"LAYOUT=IFDS_BEFORE_DATA\nBLOCK_ORDER=ROW_MAJOR\nKNOWN_INCOMPATIBLE_EDITION=NO\n "
+_SAID = (
+    b"LAYOUT=IFDS_BEFORE_DATA\nBLOCK_ORDER=ROW_MAJOR\nBLOCK_LEADER=SIZE_AS_UINT4\n"
+    b"BLOCK_TRAILER=LAST_4_BYTES_REPEATED\nKNOWN_INCOMPATIBLE_EDITION=NO\n "
+)
 _NOTE = b"GDAL_STRUCTURAL_METADATA_SIZE=%06d bytes\n" % len(_SAID) + _SAID
+
+_AROUND = 8
+"""Bytes before and behind a tile, half of them each."""
 
 Entry = tuple[int, int, int, bytes]
 """Tag, type, number of values, values."""
@@ -54,6 +61,11 @@ class _Level:
     entries: tuple[Entry, ...]
     offsets: NDArray[np.uint64]
     counts: NDArray[np.uint64]
+
+    @property
+    def length(self) -> int:
+        """Bytes of its tiles in a COG."""
+        return int(self.counts.sum()) + _AROUND * len(self.counts)
 
 
 def join_levels(levels: Sequence[Path], out: Path, *, big: bool | None = None) -> None:
@@ -79,7 +91,8 @@ def join_levels(levels: Sequence[Path], out: Path, *, big: bool | None = None) -
             with level.path.open("rb") as source:
                 for offset, count in zip(level.offsets.tolist(), level.counts.tolist(), strict=True):
                     source.seek(offset)
-                    target.write(source.read(count))
+                    tile = source.read(count)
+                    target.write(struct.pack("<I", count) + tile + tile[-4:])
 
 
 def _read(path: Path) -> _Level:
@@ -112,8 +125,8 @@ def _numbers(entry: Entry) -> NDArray[np.uint64]:
 
 def _entries(level: _Level, start: int, *, reduced: bool, big: bool) -> list[Entry]:
     """The directory of a level whose tiles begin at `start`."""
-    ends = start + np.cumsum(level.counts)
-    places = (ends - level.counts).astype("<u8" if big else "<u4").tobytes()
+    ends = start + np.cumsum(level.counts + np.uint64(_AROUND))
+    places = (ends - level.counts - np.uint64(_AROUND // 2)).astype("<u8" if big else "<u4").tobytes()
     kept = [item for item in level.entries if item[0] not in (_OF_THE_WHOLE if reduced else ())]
     if reduced:
         kept = [item for item in kept if item[0] != _REDUCED]
@@ -152,9 +165,9 @@ def _starts(levels: Sequence[_Level], *, big: bool) -> list[int]:
     starts = []
     for level in reversed(levels):
         starts.append(position)
-        position += int(level.counts.sum())
+        position += level.length
     return starts[::-1]
 
 
 def _end(levels: Sequence[_Level], *, big: bool) -> int:
-    return _starts(levels, big=big)[0] + int(levels[0].counts.sum())
+    return _starts(levels, big=big)[0] + levels[0].length

@@ -30,7 +30,7 @@ _WEBP_QUALITIES = (82, 60, 35)
 
 def write_html_map(
     out: Path,
-    scene: Path,
+    scene: Path | str,
     class_map: Path,
     classes: Classes,
     polygons: Iterable[Feature] | None = None,
@@ -81,7 +81,7 @@ def write_html_map(
         told.append(f"The {len(light.features):,} largest of {light.given:,} polygons are shown.")
     shares = class_shares(band, classes)
     content: dict[str, Any] = {
-        "title": title or scene.name,
+        "title": title or Path(scene).name,
         "size": list(picture.shape),
         "step": picture.step,
         **_place(grid, picture.shape),

@@ -41,7 +41,7 @@ class ScenePicture:
         return float(max(self.shape) / max(self.valid.shape))
 
 
-def scene_picture(scene: Path, edge_px: int = LONGEST_EDGE_PX) -> ScenePicture:
+def scene_picture(scene: Path | str, edge_px: int = LONGEST_EDGE_PX) -> ScenePicture:
     """The scene reduced to `edge_px` along its longer edge, in the bands the eye knows, stretched as
     `display_rgb` says.
 
@@ -72,7 +72,7 @@ def read_classes(class_map: Path, edge_px: int, classes: Classes) -> Reduced:
 
 
 def scene_and_classes(
-    scene: Path, class_map: Path, edge_px: int, classes: Classes
+    scene: Path | str, class_map: Path, edge_px: int, classes: Classes
 ) -> tuple[ScenePicture, Reduced]:
     """Both of them, reduced alike.
 
@@ -91,7 +91,7 @@ def scene_and_classes(
 
 
 def draw_scene_overlay(
-    scene: Path,
+    scene: Path | str,
     class_map: Path,
     out: Path,
     classes: Classes,
@@ -126,7 +126,7 @@ def draw_error_map(
     out: Path,
     meanings: Sequence[tuple[str, tuple[int, int, int]]],
     *,
-    scene: Path | None = None,
+    scene: Path | str | None = None,
     edge_px: int = LONGEST_EDGE_PX,
     title: str | None = None,
 ) -> None:

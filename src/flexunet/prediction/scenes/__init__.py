@@ -1,13 +1,21 @@
 """Scenes of any size as a stream: a raster in, a class map and what belongs to it out."""
 
+from ...raster.reader import is_address
 from .batch import ScenesReport, predict_scenes
 from .job import SceneJob, plan_scene
 from .journal import Workbench, forget_work, only_products_missing, open_workbench
 from .memory import parse_bytes
 from .options import SceneOptions, SceneResult
 from .products import Products, make_products
-from .run import compute_missing, compute_parts, finish_scene, predict_scene, refuse_existing, result_files
-from .source import is_address
+from .run import (
+    compute_missing,
+    compute_parts,
+    finish_scene,
+    predict_scene,
+    refuse_existing,
+    result_files,
+    results_of,
+)
 from .sources import find_sources, is_scene
 
 __all__ = [
@@ -33,4 +41,5 @@ __all__ = [
     "predict_scenes",
     "refuse_existing",
     "result_files",
+    "results_of",
 ]

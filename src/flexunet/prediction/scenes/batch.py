@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...errors import DataError, FlexunetError, Interrupted, OutputExistsError, Problem
+from ...raster.reader import is_address
 from ..outputs import name_outputs
 from ..predict_files import problem_of
 from .journal import forget_work, only_products_missing
 from .options import SceneOptions, SceneResult
 from .products import ProductFiles, Products
 from .run import refuse_existing
-from .source import is_address
 from .sources import Source
 
 _GOES_ON = "the same command goes on from what is done"

@@ -12,6 +12,7 @@ from typing import Any
 from ...classes import Classes
 from ...raster import Grid, Window
 from ...raster.cog import BLOCK
+from ...raster.reader import is_address
 from ..decision import Decision
 from ..framing import Framing, frame
 from ..predictor import Predictor
@@ -21,7 +22,7 @@ from .layers import Layers
 from .memory import FLOAT, Sizes, fit_memory, network_bytes
 from .options import SceneOptions
 from .plan import ScenePlan, cut_parts
-from .source import SceneSource, is_address, refuse_by_position
+from .source import SceneSource, refuse_by_position
 from .stream import Aoi
 
 PART_PIXELS = 8_000_000

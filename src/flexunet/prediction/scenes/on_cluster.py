@@ -19,6 +19,7 @@ import torch
 from ...config.schema import PredictConfig
 from ...errors import ClusterError, ModelFileError, RasterError
 from ...files import write_bytes
+from ...raster.reader import is_address
 from ..cluster import Crew
 from ..compute import Precision
 from ..predictor import Predictor
@@ -29,7 +30,6 @@ from .layers import LayerName, part_files
 from .options import Progress, SceneOptions, SceneResult
 from .plan import cut_parts
 from .run import compute_parts, finish_scene, refuse_existing, results_of
-from .source import is_address
 
 MOST_ROWS = 32
 """Rows of tiles of a part at most; a part computes one row that its neighbour computes too."""

@@ -13,7 +13,6 @@ from ...raster.session import gdal_session
 from ..unsure import NAME
 from .familiarity import describe_applicability_of
 from .options import Progress, SceneResult
-from .source import is_address
 
 PolygonFormat = Literal["gpkg", "geojson", "parquet", "shp"]
 
@@ -144,13 +143,11 @@ def _make(
         write_raster_style(result.class_map.with_suffix(".qml"), classes)
     if files.overlay is None and files.html is None:
         return tuple(notes)
-    if is_address(scene):
-        return (*notes, "no pictures are drawn of scenes on a network")
     from ...views import draw_scene_overlay, write_html_map
 
     if files.overlay is not None:
         title = describe_applicability_of(result.applicability) if result.applicability is not None else None
-        draw_scene_overlay(Path(scene), result.class_map, files.overlay, classes, title=title)
+        draw_scene_overlay(scene, result.class_map, files.overlay, classes, title=title)
     if files.html is not None:
         features = None
         if files.polygons is not None:
@@ -158,7 +155,7 @@ def _make(
 
             with open_raster(result.class_map) as raster:
                 features = read_features(files.polygons, raster.grid)
-        notes += write_html_map(files.html, Path(scene), result.class_map, classes, features)
+        notes += write_html_map(files.html, scene, result.class_map, classes, features)
     return tuple(notes)
 
 

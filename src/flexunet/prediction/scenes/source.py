@@ -12,7 +12,7 @@ from ...errors import DataError, RasterError
 from ...modelfile import ModelRecord
 from ...raster import Grid, Window, data_mask
 from ...raster.closing import Closing
-from ...raster.reader import GdalReader, RasterReader, coloured, open_raster
+from ...raster.reader import GdalReader, RasterReader, coloured, is_address, open_raster
 from .bands import choose_bands
 from .collar import Collar, find_collar
 
@@ -98,12 +98,6 @@ class SceneSource(Closing):
     def close(self) -> None:
         """Let go of the file."""
         self._reader.close()
-
-
-def is_address(scene: str | Path) -> bool:
-    """Whether it is something that only GDAL can find: `/vsicurl/...`, `/vsizip/...`, `NETCDF:...`."""
-    text = str(scene)
-    return isinstance(scene, str) and (text.startswith("/vsi") or "://" in text)
 
 
 def open_scene(scene: str | Path, bands: tuple[int, ...] | None = None, threads: int = 1) -> RasterReader:

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from ...errors import DataError, FlexunetError, Problem
 from ...raster.decode import sniff
-from ...raster.reader import GdalReader, refuse_foreign, side_grid
+from ...raster.reader import GdalReader, is_address, refuse_foreign, side_grid
 from ..outputs import find_images
-from .source import is_address
 
 Source = str | Path
 """A file, or an address that only GDAL understands."""

@@ -97,8 +97,11 @@ def read_tiles(run: Run, source: SceneSource, framing: Framing, aoi: Aoi | None)
         if rows.stop > kept.bottom:
             bottom = min(-(-rows.stop // blocks) * blocks, end)
             window = Window(kept.bottom, cols.start, bottom - kept.bottom, cols.length)
-            pixels, valid = source.read(window)
-            wanted = valid if aoi is None else valid & aoi(window)
+            if aoi is None:
+                pixels, valid = source.read(window)
+                wanted = valid
+            else:
+                pixels, valid, wanted = _read_asked(plan, source, window, aoi)
             yield NewRows(window.row, wanted[:, run.cols.start - cols.start :][:, : run.cols.length])
             kept.append(pixels, valid, wanted)
         for col in run.tile_cols:
@@ -110,6 +113,29 @@ def read_tiles(run: Run, source: SceneSource, framing: Framing, aoi: Aoi | None)
                     pixels, valid = _to_network(plan, row, col, pixels, valid)
                 yield Tile(row, col, framing.enter(pixels, valid))
         yield RowDone(row)
+
+
+def _read_asked(
+    plan: ScenePlan, source: SceneSource, window: Window, aoi: Aoi
+) -> tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Pixels (C, h, w), valid and wanted (h, w) of a window; what no tile with a wanted pixel can see is not
+    read and not valid.
+    """
+    reach = max(plan.scene_rows(row).length for row in range(len(plan.grid.rows))) + _margin(plan)
+    aside = max(plan.scene_cols(col).length for col in range(len(plan.grid.cols))) + _margin(plan)
+    top = max(0, window.row - reach)
+    bottom = min(plan.shape[0], window.row + window.height + reach)
+    asked = aoi(Window(top, window.col, bottom - top, window.width))
+    valid = np.zeros(window.shape, np.bool_)
+    pixels = np.zeros((len(source.bands), *window.shape), source.dtype)
+    cols = np.flatnonzero(asked.any(0))
+    if len(cols):
+        left = max(0, int(cols[0]) - aside)
+        right = min(window.width, int(cols[-1]) + 1 + aside)
+        part = Window(window.row, window.col + left, window.height, right - left)
+        pixels[:, :, left:right], valid[:, left:right] = source.read(part)
+    here = slice(window.row - top, window.row - top + window.height)
+    return pixels, valid, valid & asked[here]
 
 
 def through_network(
@@ -283,8 +309,14 @@ def _grown(cols: slice, plan: ScenePlan) -> slice:
     """Columns whose pixels may be made of this tile: with a resampled scene the neighbours too."""
     if not plan.resampled:
         return cols
-    margin = -(-plan.shape[1] // plan.grid.width) + 1
+    margin = _margin(plan)
     return slice(max(0, cols.start - margin), cols.stop + margin)
+
+
+def _margin(plan: ScenePlan) -> int:
+    """How far beside a tile pixels of a resampled scene may be made of it."""
+    sizes = zip(plan.shape, (plan.grid.height, plan.grid.width), strict=True)
+    return max(-(-have // seen) for have, seen in sizes) + 1
 
 
 def _to_network(
