@@ -45,4 +45,4 @@ def test_without_the_libraries_the_pip_command_is_named() -> None:
         "try:\n    import flexunet.vector\nexcept MissingExtraError as error:\n    print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "pip install 'flexunet[geo]'" in done.stdout
+    assert 'pip install "flexunet[geo]"' in done.stdout

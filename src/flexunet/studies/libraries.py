@@ -10,7 +10,7 @@ try:
     import sqlalchemy
 except ImportError as error:
     raise MissingExtraError(
-        f"tuning needs {error.name}, which is not installed: pip install 'flexunet[tune]'"
+        f'tuning needs {error.name}, which is not installed: pip install "flexunet[tune]"'
     ) from error
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -11,7 +11,7 @@ try:
     import shapely
 except ImportError as error:
     raise MissingExtraError(
-        f"polygons and vector files need {error.name}, which is not installed: pip install 'flexunet[geo]'"
+        f'polygons and vector files need {error.name}, which is not installed: pip install "flexunet[geo]"'
     ) from error
 
 __all__ = ["pyarrow", "pyogrio", "pyproj", "shapely"]
