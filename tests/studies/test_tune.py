@@ -92,18 +92,18 @@ def test_a_search_leaves_a_config_a_table_and_a_picture(write_run: Any, tmp_path
 def test_an_interrupted_search_ends_up_where_it_would_have(
     write_run: Any, tmp_path: Path, interrupt_when: Any
 ) -> None:
-    run = write_run(SPACE, epochs=6)
+    run = write_run(SPACE, epochs=4)
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    tune(run, trials=3, out=whole)
+    tune(run, trials=2, out=whole)
     with (
         pytest.raises(Interrupted, match="same command goes on"),
         interrupt_when(stopped / "trial-0002" / "log.csv"),
     ):
-        tune(run, trials=3, out=stopped)
+        tune(run, trials=2, out=stopped)
     assert table(stopped)[0]["state"] == "complete"
     assert table(stopped)[-1]["state"] == "open"
     assert (stopped / "best.toml").is_file()
-    tune(run, trials=3, out=stopped)
+    tune(run, trials=2, out=stopped)
     assert table(stopped) == table(whole)
 
 
@@ -235,7 +235,7 @@ def test_without_the_extra_the_message_has_the_command(monkeypatch: pytest.Monke
     for name in [name for name in sys.modules if name.startswith("flexunet.studies")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'flexunet\[tune\]'"):
+    with pytest.raises(MissingExtraError, match=r'pip install "flexunet\[tune\]"'):
         from flexunet.studies import tuning  # noqa: F401
 
 
