@@ -5,8 +5,12 @@
 Trains a network on the left half of the scene (or takes `--model`, a model file of 256 x 256 tiles), predicts
 the right half in both ways with the same weights, and counts how often the class changes across tile borders
 against everywhere else, and the scores against the truth. One scene has few class changes at few lines, so
-this is done several times, each with a few more rows and columns left out, which moves the tiles over the
-ground, and added up. `results/seams.json`, `results/seams.png`.
+this is done several times, each with other rows and columns left out, which moves the tiles over the
+ground, and added up. What the ground itself does at these lines is taken out by a second number: class
+changes at each line of the ground in the predictions in which a tile border lies there, over those at the
+same line in the predictions in which none does (`paired`, with a standard error by the jackknife over the
+predictions; also for the edges of tiles and the middles of overlaps alone). `--halos` repeats all with other
+overlaps: a wider one costs more tiles. `results/seams.json`, `results/seams.png`.
 
 The reference's way: tiles of S pixels are cut with a margin of m where the scene goes on, squeezed to the
 network's size (so by varying factors), predicted one by one, stretched back to the nearest pixel, cut and put
@@ -75,6 +79,13 @@ def main() -> None:
     parser.add_argument(
         "--offsets", type=int, default=4, help="so many predictions, each with tiles elsewhere"
     )
+    parser.add_argument(
+        "--halos",
+        type=int,
+        nargs="*",
+        default=[],
+        help="further halos to measure, pixels (the usual is EDGE/8)",
+    )
     parser.add_argument("--rows", type=int, help="only so many rows of the scene (a quick try; not saved)")
     arguments = parser.parse_args()
     with open_raster(arguments.scene / "ortho.tif") as reader:
@@ -86,16 +97,24 @@ def main() -> None:
     model = arguments.model or trained(arguments, image[:, :middle], truth[:, :middle], flown[:, :middle])
     predictor = Predictor.from_file(model).with_settings(tta=False)
     right = Half(np.ascontiguousarray(image[:, middle:]), truth[:, middle:], flown[:, middle:])
-    ways = {"blended": Way(), "reference": Way()}
+    routes = {"blended": predictor}
+    routes |= {f"blended, halo {halo}": predictor.with_settings(halo=halo) for halo in arguments.halos}
+    ways = {name: Way() for name in (*routes, "reference")}
     first: tuple[Labels, Labels] | None = None
     for number in range(arguments.offsets):
-        half = right.without_edge(number * OFFSET_PX)
-        labels, rows, cols = by_scene_route(predictor, half.image, arguments.work)
-        ways["blended"].add(half, labels, rows, cols)
+        left_out = number * OFFSET_PX % EDGE
+        half = right.without_edge(left_out)
+        for name, route in routes.items():
+            labels, lines, tiles = by_scene_route(route, half.image, arguments.work)
+            ways[name].add(half, labels, lines, left_out, tiles)
+            first = first or (labels, labels)
         hard = in_the_references_way(predictor, half.image, EDGE, arguments.margin)
-        lines = [list(range(EDGE, length, EDGE)) for length in hard.shape]
-        ways["reference"].add(half, hard, *lines)
-        first = first or (labels, hard)
+        rows, cols = (list(range(EDGE, length, EDGE)) for length in hard.shape)
+        ways["reference"].add(
+            half, hard, {"borders": (rows, cols)}, left_out, (len(rows) + 1) * (len(cols) + 1)
+        )
+        assert first is not None
+        first = first if number else (first[0], hard)
     result: dict[str, Any] = {
         "scene": f"right half of uav-scene, {right.truth.shape[0]} x {right.truth.shape[1]} pixels",
         "model": "given" if arguments.model else f"trained on the left half, {arguments.epochs} epochs",
@@ -128,23 +147,65 @@ class Half:
         return Half(np.ascontiguousarray(self.image[part]), self.truth[part], self.flown[part])
 
 
+Lines = dict[str, tuple[list[int], list[int]]]
+"""Rows and columns where a tile border lies, by kind."""
+
+
 class Way:
     """What one way of tiling made of the scene, added up over the offsets."""
 
     def __init__(self) -> None:
         self.seams, self.in_truth = np.zeros(4, np.int64), np.zeros(4, np.int64)
         self.each: list[float] = []
+        self.tiles: list[int] = []
         self.confusion = ConfusionMatrix(2)
+        self.at: list[dict[str, NDArray[np.bool_]]] = []
+        """Of each prediction: where borders of each kind lie on the ground, rows then columns."""
+        self.changes: list[NDArray[np.int64]] = []
+        """Class changes across these lines, on the ground that all predictions show."""
 
-    def add(self, half: Half, labels: Labels, rows: list[int], cols: list[int]) -> None:
-        """Count one prediction with tile borders at `rows` and `cols`."""
+    def add(self, half: Half, labels: Labels, lines: Lines, left_out: int, tiles: int) -> None:
+        """Count a prediction by so many `tiles`; so many rows and columns were `left_out` of the scene."""
         ignored = np.uint8(IGNORE_INDEX)
         seen = half.flown & (labels != IGNORE_INDEX)
+        rows, cols = ([line for kind in lines.values() for line in kind[axis]] for axis in (0, 1))
+        shared = np.where(seen, labels, ignored)[EDGE - left_out :, EDGE - left_out :]
+        found = line_changes(shared)
+        self.changes.append(np.concatenate([found.row_changes, found.col_changes]))
+        self.at.append({name: np.zeros(len(self.changes[-1]), np.bool_) for name in lines})
+        for name, kind in lines.items():
+            for axis, (start, stop) in enumerate(
+                ((0, shared.shape[0]), (shared.shape[0], sum(shared.shape)))
+            ):
+                ground = np.array(kind[axis], np.int64) + left_out - EDGE
+                ground = ground[(ground > 0) & (ground < stop - start)]
+                self.at[-1][name][start + ground] = True
+        self.tiles.append(tiles)
         counts = line_changes(np.where(seen, labels, ignored)).seam_counts(rows, cols)
         self.seams += counts
         self.each.append(rate_ratio(counts))
         self.in_truth += line_changes(np.where(seen, half.truth, ignored)).seam_counts(rows, cols)
         self.confusion.add(np.where(seen, half.truth, ignored), np.where(seen, labels, np.uint8(0)))
+
+    def paired(self, kind: str | None) -> dict[str, float] | None:
+        """Changes at borders of one kind (None: all) over those at the same lines without any border."""
+        if len(self.changes) < 3:
+            return None
+        changes = np.stack(self.changes).astype(np.float64)
+        any_kind = np.stack([np.any([*at.values()], axis=0) for at in self.at])
+        here = any_kind if kind is None else np.stack([at[kind] for at in self.at])
+
+        def ratio(chosen: list[int]) -> float:
+            free = ~any_kind[chosen]
+            usual = (changes[chosen] * free).sum(0) / np.maximum(free.sum(0), 1)
+            known = free.any(0)
+            at = here[chosen] & known
+            return float((changes[chosen] * at).sum() / (usual * at).sum())
+
+        everyone = list(range(len(changes)))
+        without = np.array([ratio([k for k in everyone if k != left]) for left in everyone])
+        error = np.sqrt((len(everyone) - 1) * without.var())
+        return {"ratio": round(ratio(everyone), 4), "standard_error": round(float(error), 4)}
 
     def summary(self) -> dict[str, Any]:
         """The numbers of the results file."""
@@ -152,16 +213,18 @@ class Way:
         return {
             "seam_ratio": round(rate_ratio(self.seams), 4),
             "seam_ratio_by_offset": [round(ratio, 4) for ratio in self.each],
+            "paired": {name or "all borders": self.paired(name) for name in (None, *self.at[0])},
+            "tiles": round(float(np.mean(self.tiles))),
             "the truth at the same lines": round(rate_ratio(self.in_truth), 4),
             "class changes across tile borders": int(self.seams[0]),
             **{name: round(float(getattr(self.confusion, name)[1]), 4) for name in names},
         }
 
 
-def by_scene_route(
-    predictor: Predictor, image: NDArray[np.uint8], work: Path
-) -> tuple[Labels, list[int], list[int]]:
-    """Classes (H, W) of an image (H, W, 3) as `flexunet predict` makes them of a scene; its tile borders."""
+def by_scene_route(predictor: Predictor, image: NDArray[np.uint8], work: Path) -> tuple[Labels, Lines, int]:
+    """Classes (H, W) of an image (H, W, 3) as `flexunet predict` makes them of a scene; its tile borders,
+    and how many tiles there are.
+    """
     write_raster(work / "right.tif", image.transpose(2, 0, 1), Grid())
     options = SceneOptions(overwrite=True)
     job = plan_scene(predictor, work / "right.tif", options)
@@ -169,9 +232,15 @@ def by_scene_route(
     with open_raster(done.class_map) as reader:
         labels: Labels = reader.read()[0]
     edges = [(part.row, part.col) for part in job.plan.parts]
-    rows = sorted({*borders(job.plan.grid.rows), *(row for row, _ in edges)})
-    cols = sorted({*borders(job.plan.grid.cols), *(col for _, col in edges)})
-    return labels, rows, cols
+    grid = job.plan.grid
+    lines: Lines = {
+        "edges of tiles": (
+            sorted({line for span in grid.rows for line in (span.start, span.stop)} | {r for r, _ in edges}),
+            sorted({line for span in grid.cols for line in (span.start, span.stop)} | {c for _, c in edges}),
+        ),
+        "middles of overlaps": (middles(grid.rows), middles(grid.cols)),
+    }
+    return labels, lines, len(grid)
 
 
 def without_collar(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -232,11 +301,9 @@ def in_the_references_way(predictor: Predictor, image: NDArray[np.uint8], split:
     return labels
 
 
-def borders(spans: tuple[Span, ...]) -> list[int]:
-    """Lines where a tile begins or ends, and the middle of each overlap: there another one takes the lead."""
-    lines = {line for span in spans for line in (span.start, span.stop)}
-    lines |= {(one.stop + two.start) // 2 for one, two in pairwise(spans)}
-    return sorted(lines)
+def middles(spans: tuple[Span, ...]) -> list[int]:
+    """The middle of each overlap: there another tile takes the lead."""
+    return sorted({(one.stop + two.start) // 2 for one, two in pairwise(spans)})
 
 
 def draw(path: Path, half: Half, ours: Labels, hard: Labels, predictor: Predictor) -> None:
