@@ -130,6 +130,7 @@ def items(bijie: Path, data: Path) -> Iterator[Item]:
     with open_raster(data / "uav-scene/landslide_mask.tif") as raster:
         truth = raster.read()[0]
     valid = scene.max(0) > 10
+    yield Item("uav in one piece", "uav", scene, truth, valid)
     for divisor in (1, 2, 4, 8, 16):
         yield from blocks(f"uav 1/{divisor}", "uav", scene, truth, valid, divisor)
     for path in sorted((data / "mars-7band/images").glob("*.tif")):
@@ -178,10 +179,10 @@ def blocks(
     """Blocks of 256 pixels of a picture reduced by `divisor`, where at least a quarter has data."""
     height, width = pixels.shape[1] // divisor, pixels.shape[2] // divisor
     known = np.ones(truth.shape, np.bool_) if valid is None else valid
-    small = cv2.resize(
+    small: Any = cv2.resize(
         np.ascontiguousarray(pixels.transpose(1, 2, 0)), (width, height), interpolation=cv2.INTER_AREA
     ).transpose(2, 0, 1)
-    labels = cv2.resize(truth, (width, height), interpolation=cv2.INTER_NEAREST)
+    labels: Any = cv2.resize(truth, (width, height), interpolation=cv2.INTER_NEAREST)
     known = cv2.resize(known.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
     for top in range(0, height, BLOCK):
         for left in range(0, width, BLOCK):
@@ -214,7 +215,9 @@ def measure(predictor: Predictor, pictures: Iterator[Item], cache: Path) -> None
         weights = torch.from_numpy(valid.astype(np.float32))[None, None]
         found.levels.append([pooled(level, weights) for level in maps[0]])
         print(item.set, item.name, f"{made.applicability:.2f}", flush=True)
-    levels = {f"level{i}": np.stack([row[i] for row in found.levels]) for i in range(len(found.levels[0]))}
+    levels: dict[str, Any] = {
+        f"level{i}": np.stack([row[i] for row in found.levels]) for i in range(len(found.levels[0]))
+    }
     np.savez(
         cache, sets=np.array(found.sets), names=np.array(found.names), counts=np.stack(found.counts),
         sure=np.array(found.sure), **levels,
@@ -232,7 +235,10 @@ def pooled(level: torch.Tensor, weights: torch.Tensor) -> NDArray[np.float32]:
 def iou(counts: NDArray[Any]) -> NDArray[np.float64]:
     """IoU of the landslides, of counts (..., 4); NaN without any."""
     under = counts[..., 1:].sum(-1)
-    return np.divide(counts[..., 3], under, out=np.full(under.shape, np.nan), where=under > 0)
+    found: NDArray[np.float64] = np.divide(
+        counts[..., 3], under, out=np.full(under.shape, np.nan), where=under > 0
+    )
+    return found
 
 
 def judged(columns: dict[str, Any], predictor: Predictor) -> dict[str, Any]:
@@ -260,7 +266,8 @@ def judged(columns: dict[str, Any], predictor: Predictor) -> dict[str, Any]:
             "median_applicability": rounded(np.median(value[here])),
             "median_distance": rounded(np.median(distance[here])),
         }
-    foreign = ~np.isin(sets, ["bijie train", "bijie valid"]) & landslides
+    # the scene in one piece has as many pixels as all others together
+    foreign = ~np.isin(sets, ["bijie train", "bijie valid", "uav in one piece"]) & landslides
     test = sets == "bijie test"
     return {
         "sets": rows,
@@ -332,7 +339,8 @@ def shrunk(features: NDArray[Any]) -> Callable[[NDArray[Any]], NDArray[np.float6
 
     def distance(others: NDArray[Any]) -> NDArray[np.float64]:
         moved = (others - centre) / spread
-        return np.sqrt(np.einsum("ni,ij,nj->n", moved, inverse, moved))
+        found: NDArray[np.float64] = np.sqrt(np.einsum("ni,ij,nj->n", moved, inverse, moved))
+        return found
 
     return distance
 
@@ -362,6 +370,7 @@ def transfer(columns: dict[str, Any]) -> dict[str, Any]:
         "bijie test, with landslides": rounded(
             iou(counts[(sets == "bijie test") & (counts[:, 2:].sum(1) > 0)].sum(0))
         ),
+        "uav in one piece": rounded(iou(counts[sets == "uav in one piece"].sum(0))),
         "sichuan as it is": rounded(iou(counts[sets == "sichuan"].sum(0))),
     }
     for place, divisors in (("sichuan", (1, 2, 4)), ("uav", (1, 2, 4, 8, 16))):
@@ -444,7 +453,7 @@ def draw_transfer(arguments: argparse.Namespace, predictor: Predictor, path: Pat
     figure = Figure(figsize=(12, 6.4), layout="constrained")
     panels = figure.subplots(2, 4)
     height, width = truth.shape[0] // 16, truth.shape[1] // 16
-    small = cv2.resize(scene.transpose(1, 2, 0), (width, height), interpolation=cv2.INTER_AREA)
+    small: Any = cv2.resize(scene.transpose(1, 2, 0), (width, height), interpolation=cv2.INTER_AREA)
     outline = cv2.resize(truth, (width, height), interpolation=cv2.INTER_NEAREST)
     panels[0, 0].imshow(small)
     panels[0, 0].set_title("scene")
@@ -484,8 +493,9 @@ def maps_at(
 def enlarged(values: NDArray[np.float32], like: Pixels) -> NDArray[np.float32]:
     """At the size of a picture (H, W, 3)."""
     height, width = like.shape[:2]
-    resized: NDArray[np.float32] = cv2.resize(values, (width, height), interpolation=cv2.INTER_NEAREST)
-    return resized
+    resized: Any = cv2.resize(values, (width, height), interpolation=cv2.INTER_NEAREST)
+    found: NDArray[np.float32] = resized
+    return found
 
 
 if __name__ == "__main__":

@@ -176,8 +176,8 @@ def test_pictures_get_rows_notes_and_the_class(tmp_path: Path, predictor: Predic
 
 
 def test_a_scene_gets_a_raster_a_line_and_attributes(tmp_path: Path) -> None:
-    pixels = blobs(96, 160)
-    pixels[:, :, 96:] = np.random.default_rng(1).integers(0, 2, (3, 96, 64), np.uint8) * 254 + 1
+    pixels = blobs(64, 128)
+    pixels[:, :, 72:] = np.random.default_rng(1).integers(0, 2, (3, 64, 56), np.uint8) * 254 + 1
     scene = write_scene(tmp_path / "scene.tif", pixels)
     model = small_model(tmp_path / "model.safetensors", RECORD.model_copy(
         update={"calibration": Calibration(temperature=1.3)}))  # fmt: skip
@@ -189,10 +189,10 @@ def test_a_scene_gets_a_raster_a_line_and_attributes(tmp_path: Path) -> None:
     assert "applicability: mean" in found.output
     with open_raster(tmp_path / "out" / "scene_applicability.tif") as raster:
         share = raster.read()[0] / 254
-    assert share[:, 120:].max() <= 0.05
-    assert share[:, :60].mean() > 0.2
+    assert share[:, 104:].max() <= 0.05
+    assert share[:, :48].mean() > 0.2
     labels = classes_in(tmp_path / "out" / "scene.tif")
-    assert (labels[:, 120:] == 3).all()
+    assert (labels[:, 104:] == 3).all()
     assert_array_equal(labels == 3, share < 0.05)
     features = json.loads((tmp_path / "out" / "scene_polygons.geojson").read_text(encoding="utf-8"))
     told = [feature["properties"] for feature in features["features"]]
@@ -205,7 +205,7 @@ def test_a_scene_gets_a_raster_a_line_and_attributes(tmp_path: Path) -> None:
 def test_a_scene_and_a_picture_say_the_same_and_parts_do_not_matter(
     tmp_path: Path, predictor: Predictor
 ) -> None:
-    scene = write_scene(tmp_path / "scene.tif", blobs(151, 117))
+    scene = write_scene(tmp_path / "scene.tif", blobs(90, 70))
     sure = predictor.with_unsure(Unsure(max(predictor.applicability(scene), 0.06), 0))
     expected = sure(scene)
     assert 0 < np.mean(expected == 3) < 1

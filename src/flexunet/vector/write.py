@@ -60,6 +60,7 @@ def write_polygons(
     min_area: float = 0.0,
     simplify: float = 0.0,
     skip: Sequence[int] | None = None,
+    open_class: bool = False,
     layer: str = "polygons",
     inventory: Path | None = None,
     table: Path | None = None,
@@ -76,13 +77,13 @@ def write_polygons(
         class_map: uint8 labels, one band. Its nodata value (but 0) and `IGNORE_INDEX` are no polygons.
         out: `.gpkg`, `.geojson`, `.parquet` or `.shp`. GeoJSON is in longitude and latitude (RFC 7946), all
             others in the CRS of the class map; pixels (column, row) where it has none.
-        probability: one band, or one band a class, on the grid of the class map; bytes are 1/254. A last
-            class without a band, such as `unsure`, has none.
+        probability: one band, or one band a class, on the grid of the class map; bytes are 1/254.
         applicability: one band on the grid of the class map; bytes are 1/254.
         dem: elevations in metres, on any grid with a CRS.
         min_area: smaller polygons are left out, before simplification: m², or pixels without a CRS.
         simplify: bends that are smaller go, in metres, or pixels without a CRS; shared borders stay shared.
         skip: labels that become no polygons, instead of the background of `classes`.
+        open_class: the last class is what was left open and has no probability of its own.
         inventory: a CSV with a row a class. table: a CSV with a row a polygon.
         style: write a QGIS style beside the layer, as `<out's stem>.qml`.
 
@@ -100,7 +101,7 @@ def write_polygons(
     background = () if classes.background is None else (classes.background,)
     skipped = tuple(skip) if skip is not None else background
     with ExitStack() as stack:
-        source = _Source(stack, class_map, classes, probability, applicability, dem)
+        source = _Source(stack, class_map, len(classes) - open_class, probability, applicability, dem)
         surveyor = source.surveyor
         counted = Inventory(classes.names, "px" if surveyor.method == "pixels" else "m2")
         crs, carry, notes = _target_crs(kind, surveyor)
@@ -134,7 +135,7 @@ class _Source:
         self,
         stack: ExitStack,
         class_map: Path,
-        classes: Classes,
+        classes: int,
         probability: Path | None,
         applicability: Path | None,
         dem: Path | None,
@@ -147,8 +148,7 @@ class _Source:
             )
         self.size_hw = reader.shape[1:]
         self.surveyor = Surveyor(reader.grid, self.size_hw)
-        known = len(classes)
-        self.probability = self._open(stack, probability, (1, known, max(known - 1, 1)), class_map)
+        self.probability = self._open(stack, probability, (1, classes), class_map)
         self.applicability = self._open(stack, applicability, (1,), class_map)
         self.terrain: Terrain | None = None
         if dem is not None:

@@ -132,6 +132,7 @@ def _make(
             classes=classes,
             probability=_matching(result, classes),
             applicability=result.applicability,
+            open_class=classes.names[-1] == NAME,
             dem=products.dem,
             min_area=products.min_area,
             simplify=products.simplify,
