@@ -193,7 +193,7 @@ def test_an_older_class_map_is_not_taken_for_the_one_that_was_to_replace_it(
     predict_scene(small_predictor(seed=6), scene, out, ALL)
     bench = open_workbench(plan_scene(predictor, scene, ALL), out)
     compute_missing(bench, predictor)
-    bench.promise(result_files(out, ALL).values())  # as a kill right before the last rename leaves it
+    bench.promise(out, result_files(out, ALL).values())  # as a kill right before the last rename leaves it
     with pytest.raises(OutputExistsError, match="--overwrite"):
         predict_scene(predictor, scene, out, replace(ALL, overwrite=False))
     result = predict_scene(predictor, scene, out, ALL)

@@ -46,7 +46,8 @@ class Joiner:
             progress("joining parts", len(self._cogs), len(self._cogs))
 
     def _promise(self) -> None:
-        self._bench.promise(cog.path for cog in self._cogs.values())
+        paths = [cog.path for cog in self._cogs.values()]
+        self._bench.promise(self._cogs["classes"].path, paths)
 
 
 def _nothing() -> None:

@@ -37,11 +37,9 @@ class Workbench:
         """Remove the folder with all parts."""
         shutil.rmtree(self.folder)
 
-    def promise(self, results: Iterable[Path]) -> None:
-        """Note that the files `results` are those of this job once the last one, the class map, appears."""
-        *others, class_map = results
-        names = [path.name for path in (*others, class_map)]
-        _write_journal(self.folder, self.job, names, _state_of(class_map))
+    def promise(self, class_map: Path, results: Iterable[Path]) -> None:
+        """Note that the files `results` are those of this job once one of them, the class map, appears."""
+        _write_journal(self.folder, self.job, [path.name for path in results], _state_of(class_map))
 
     def drop_parts(self) -> None:
         """Remove the parts, but keep the note on the results."""
