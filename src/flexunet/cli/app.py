@@ -71,6 +71,11 @@ def main() -> None:
             raise
         print(f"Error: {_system_fault(error)}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
+    except (MemoryError, RuntimeError) as error:
+        if debug or not _is_out_of_memory(error):
+            raise
+        print(f"Error: {_memory_fault(error)}", file=sys.stderr)
+        sys.exit(EXIT_BAD_INPUT)
 
 
 def _system_fault(error: OSError) -> str:
@@ -82,6 +87,20 @@ def _system_fault(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         text += ". Free some space or write to another disk; what was there before is untouched."
     return text
+
+
+def _is_out_of_memory(error: MemoryError | RuntimeError) -> bool:
+    """Whether Python, or PyTorch for a CPU or a GPU, found no memory."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
+
+
+def _memory_fault(error: MemoryError | RuntimeError) -> str:
+    reason = (str(error).splitlines() or ["no reason is told"])[0]
+    return (
+        f"the memory does not suffice ({reason}). Take smaller batches (train.batch_size, --batch-size), "
+        f"pictures (data.size) or tiles (--tile)."
+    )
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
