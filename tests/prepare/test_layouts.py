@@ -59,6 +59,13 @@ def make_pairs(src: Path) -> None:
         save(src / "masks" / f"ls{n}.png", np.dstack([truth(n) * 255, truth(n) * 0, truth(n) * 255]))
 
 
+def make_splits(src: Path) -> None:
+    for n in range(COUNT):
+        split = ("train", "train", "test")[n % 3]
+        save(src / split / "images" / f"ls{n}.png", picture(n))
+        save(src / split / "masks" / f"ls{n}.png", truth(n) * 255)
+
+
 def make_flat(src: Path) -> None:
     for n in range(COUNT):
         save(src / f"Landslide{n:03}.png", picture(n))
@@ -158,6 +165,7 @@ def make_scene(src: Path) -> None:
 MAKERS = {
     "bijie": make_bijie,
     "pairs": make_pairs,
+    "splits": make_splits,
     "flat": make_flat,
     "landslide4sense": make_landslide4sense,
     "nnunet": make_nnunet,

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..data import ids_beside
+from ..data.folders import Split
 from ..errors import FlexunetError, OutputExistsError
 from ..files import write_text
 from ..views import display_rgb
@@ -62,7 +64,7 @@ class Check:
             lines += [f"          {item}" for item in finding.items[:SHOWN]]
             if len(finding.items) > SHOWN:
                 lines.append(f"          ... and {len(finding.items) - SHOWN} more")
-            if finding.cure and finding.severity != "note":
+            if finding.cure:
                 lines.append(f"        > {finding.cure}")
         if len(self.dataset.splits) > 1 and not self.leaks:
             lines.append(f"OK      no leak found between {', '.join(self.dataset.splits)}")
@@ -95,20 +97,23 @@ def write_report(check: Check, out: Path, *, overwrite: bool = False) -> list[Pa
 
 
 def groups_csv(check: Check) -> str:
-    """`id,group` for `flexunet prepare --groups`: all pictures that have to stay together; empty for none."""
+    """`id,group` for `flexunet prepare --groups`: all pictures that have to stay together; empty for none.
+
+    Ids are those of the raw material, and of the dataset folder as a source of `prepare`.
+    """
     groups = groups_of(check.facts, check.links)
     sizes = Counter(groups)
-    ids = [item.member.pair.id for item in check.facts]
-    rows = sorted({(ids[i], ids[group]) for i, group in enumerate(groups) if sizes[group] > 1})
+    by_split: dict[Split, list[str]] = {split: [] for split in check.dataset.splits}
+    for item in check.facts:
+        by_split[item.member.split].append(item.member.pair.id)
+    ids = [name for names in ids_beside(by_split).values() for name in names]
+    rows = sorted((ids[i], ids[group]) for i, group in enumerate(groups) if sizes[group] > 1)
     if not rows:
         return ""
-    once: dict[str, str] = {}
-    for name, group in rows:  # one id in two splits is one picture to prepare
-        once.setdefault(name, group)
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["id", "group"])
-    writer.writerows(once.items())
+    writer.writerows(rows)
     return buffer.getvalue()
 
 

@@ -66,8 +66,8 @@ def prepare_command(
         None,
         "--layout",
         _SOURCE,
-        "bijie, pairs, flat, landslide4sense, nnunet, text-polygons, via, coco, labelme or scene; left out: "
-        "found out.",
+        "bijie, pairs, splits, flat, landslide4sense, nnunet, text-polygons, via, coco, labelme or scene; "
+        "left out: found out.",
     ),
     image_pattern: str = _option(
         None, "--image-pattern", _SOURCE, "Glob of the images, such as 'Landslide*.png'; stars pair."

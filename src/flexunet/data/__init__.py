@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .folders import split_folders
-from .folds import FoldRow, has_validation, pairs_of_folds, pairs_of_split, read_folds
+from .folds import FoldRow, has_validation, ids_beside, pairs_of_folds, pairs_of_split, read_folds
 from .masks import Mask, decode_mask
 from .mixing import Drawn, Mixed, Mixer
 from .pairs import Pair, Pairing, find_pairs, match_files
@@ -37,6 +37,7 @@ __all__ = [
     "fit_window",
     "gathered_notes",
     "has_validation",
+    "ids_beside",
     "match_files",
     "open_store",
     "pairs_of_folds",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -60,16 +60,27 @@ def pairs_of_folds(data: DataConfig) -> Pairing:
     if not has_validation(plain):
         return train
     valid = match_files(split_folders(plain, "valid"), plain)
-    taken = {pair.id.casefold() for pair in train.pairs}
-    moved = []
-    for pair in valid.pairs:
-        name = pair.id
-        while name.casefold() in taken:
-            name = f"valid_{name}"
-        taken.add(name.casefold())
-        moved.append(replace(pair, id=name))
+    ids: dict[Split, list[str]] = {
+        "train": [pair.id for pair in train.pairs],
+        "valid": [pair.id for pair in valid.pairs],
+    }
+    moved = [replace(pair, id=name) for pair, name in zip(valid.pairs, ids_beside(ids)["valid"], strict=True)]
     pairs = sorted([*train.pairs, *moved], key=lambda pair: pair.id)
     return Pairing(tuple(pairs), train.notes + valid.notes, train.problems + valid.problems)
+
+
+def ids_beside(ids: Mapping[Split, Sequence[str]]) -> dict[Split, list[str]]:
+    """Ids of splits that are laid together: one that an earlier split has too gets `valid_` or `test_`."""
+    taken: set[str] = set()
+    beside: dict[Split, list[str]] = {}
+    for split, names in ids.items():
+        beside[split] = []
+        for name in names:
+            while name.casefold() in taken:
+                name = f"{split}_{name}"
+            beside[split].append(name)
+        taken |= {name.casefold() for name in beside[split]}
+    return beside
 
 
 def read_folds(path: Path) -> tuple[FoldRow, ...]:

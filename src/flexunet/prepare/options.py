@@ -10,7 +10,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serial
 from ..errors import Problem
 
 LayoutName = Literal[
-    "bijie", "pairs", "flat", "landslide4sense", "nnunet", "text-polygons", "via", "coco", "labelme", "scene"
+    "bijie",
+    "pairs",
+    "splits",
+    "flat",
+    "landslide4sense",
+    "nnunet",
+    "text-polygons",
+    "via",
+    "coco",
+    "labelme",
+    "scene",
 ]
 LAYOUTS: tuple[LayoutName, ...] = get_args(LayoutName)
 TerrainName = Literal["slope", "aspect", "hillshade", "curvature", "relief"]

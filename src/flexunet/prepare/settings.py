@@ -58,7 +58,7 @@ def read_settings(texts: Sequence[str]) -> DataConfig:
 
 def understood(layout: LayoutName) -> set[str]:
     """The keys that a layout has a use for: most say themselves what their masks mean."""
-    if layout == "pairs":
+    if layout in ("pairs", "splits"):
         return set(KNOWN)
     if layout in ("bijie", "flat"):
         return set(KNOWN) - {"image_pattern", "mask_pattern"}

@@ -13,15 +13,16 @@ from ..settings import read_settings, understood
 from .folders import held
 
 _ORDER: tuple[LayoutName, ...] = (
-    "bijie", "nnunet", "landslide4sense", "pairs", "flat", "text-polygons", "scene", "coco", "via", "labelme",
+    "bijie", "nnunet", "landslide4sense", "pairs", "splits", "flat", "text-polygons", "scene", "coco", "via",
+    "labelme",
 )  # fmt: skip
 """In which they are tried; those that need vector libraries come late."""
 
 _EXPECTED = (
-    "landslide/image and landslide/mask (Bijie); images/ and masks/; Landslide4Sense's img/*.h5 and "
-    "mask/*.h5; nnU-Net's imagesTr and labelsTr; images/ and polygons/*.txt; a COCO or VIA JSON or labelme's "
-    "JSON files beside the images; a raster with a vector layer; or one folder with Name*.png and "
-    "NameLabel*.png"
+    "landslide/image and landslide/mask (Bijie); images/ and masks/; the same in train/, valid/ and test/; "
+    "Landslide4Sense's img/*.h5 and mask/*.h5; nnU-Net's imagesTr and labelsTr; images/ and polygons/*.txt; "
+    "a COCO or VIA JSON or labelme's JSON files beside the images; a raster with a vector layer; or one "
+    "folder with Name*.png and NameLabel*.png"
 )
 
 
