@@ -29,7 +29,8 @@ def evaluate(
     calibrate: bool = typer.Option(
         False,
         "--calibrate",
-        help="First fit temperature and threshold on the validation split and store them in the model file.",
+        help="First fit temperature, threshold and applicability on the validation split and store them in "
+        "the model file.",
     ),
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace the evaluation that is there."),
 ) -> None:
@@ -41,7 +42,9 @@ def evaluate(
         raise ConfigError(f"--split {split}: expected train, valid or test")
     chosen = cast(Literal["train", "valid", "test"], split)
     from ..evaluation import evaluate_job, job_of, score_table
+    from ..evaluation.applicability import describe_applicability
     from ..evaluation.fitting import calibrate_model, describe_calibration
+    from ..modelfile import read_record
     from .progress import show_progress
 
     job = job_of(target, chosen, data, set_)
@@ -52,6 +55,7 @@ def evaluate(
             settings_tta = tta or job.settings.tta
             found = calibrate_model(job.model, job.data, tta=settings_tta, progress=progress)
             typer.echo(describe_calibration(found), err=True)
+            typer.echo(describe_applicability(read_record(job.model).applicability), err=True)
         result = evaluate_job(
             job, chosen, out, tta=tta, pixel_size_m=pixel_size, overwrite=overwrite, progress=progress
         )

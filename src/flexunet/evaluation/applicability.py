@@ -133,8 +133,10 @@ def kept_part(
     return found
 
 
-def describe_applicability(found: Applicability) -> str:
-    """One line about what was stored."""
+def describe_applicability(found: Applicability | None) -> str:
+    """One line about what a model file holds."""
+    if found is None:
+        return "Applicability: not known; it needs the pictures of training and a few held-out ones."
     about = found.fitted_on
     return (
         f"Applicability: features of {about['train_images']} training images, distances of "

@@ -114,7 +114,10 @@ def _predict_scenes(
     from .scenes import Products, SceneOptions, make_products, predict_scene, predict_scenes
 
     wanted = predictor.record.classes.foreground if probability else ()
-    options, products = SceneOptions(probability=wanted, overwrite=overwrite), Products(overlay=overlay)
+    options = SceneOptions(
+        probability=wanted, applicability=predictor.familiar is not None, overwrite=overwrite
+    )
+    products = Products(overlay=overlay)
     there: dict[Path, Path] = {}
 
     def predict_one(scene: Path | str, target: Path) -> SceneResult:
@@ -169,22 +172,24 @@ def _predict_pictures(
         if progress is not None and total >= _MANY:
             progress(f"tiles of {reading[0].name}", done, total)
 
-    for prediction in predictor.predict(
-        pictures(), tiling=tiling, tta=tta, keep_probabilities=probability, progress=window_done
-    ):
-        image = reading.popleft()
-        _write(outputs[image], prediction, predictor.classes, predictor.record.classes, overlay)
-        if predictor.familiar is not None:
-            far += is_far(prediction)
-            rows.append(row_of(image, outputs[image].labels, prediction, predictor.classes))
-        written.append(outputs[image].labels)
-        predicted.append(image)
-        tiled += len(predictor.framing(prediction.labels.shape, tiling).grid) > 1
-        if progress is not None:
-            progress("predicting", len(written) + len(failed), len(images))
+    try:
+        for prediction in predictor.predict(
+            pictures(), tiling=tiling, tta=tta, keep_probabilities=probability, progress=window_done
+        ):
+            image = reading.popleft()
+            _write(outputs[image], prediction, predictor.classes, predictor.record.classes, overlay)
+            if predictor.familiar is not None:
+                far += is_far(prediction)
+                rows.append(row_of(image, outputs[image].labels, prediction, predictor.classes))
+            written.append(outputs[image].labels)
+            predicted.append(image)
+            tiled += len(predictor.framing(prediction.labels.shape, tiling).grid) > 1
+            if progress is not None:
+                progress("predicting", len(written) + len(failed), len(images))
+    finally:
+        write_table(out / TABLE, rows, overwrite=overwrite)
     if tiled:
         notes.append(f"{tiled} of {len(images)} images were predicted in overlapping tiles.")
-    write_table(out / TABLE, rows, overwrite=overwrite)
     if far:
         notes.append(
             f"{far} of {len(written)} images lie as far from those of training as at most 5 of 100 held-out "

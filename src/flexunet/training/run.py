@@ -16,6 +16,7 @@ from ..bands import Bands
 from ..config import Config
 from ..data.ground import ground_resolution
 from ..errors import ConfigError, DataError, FlexunetError
+from ..evaluation.applicability import describe_applicability
 from ..evaluation.fitting import calibrate_model, describe_calibration
 from ..modelfile import InputRecord, ModelRecord, read_record
 from ..nets import check_weights, initial_network
@@ -306,6 +307,7 @@ def calibrate_result(model: Path, config: Config, device: torch.device, reporter
         reporter.warn(f"not calibrated: {error}")
         return
     reporter.line(describe_calibration(found))
+    reporter.line(describe_applicability(read_record(model).applicability))
 
 
 def _best_row(progress: Progress) -> Row:
