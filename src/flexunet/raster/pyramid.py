@@ -20,6 +20,8 @@ from .layer import BLOCK, Layer
 from .tiff import join_levels
 from .window import Window
 
+__all__ = ["BLOCK", "CHUNK", "Pyramid", "Read", "halved"]
+
 CHUNK = 8 * BLOCK
 """Columns that are worked on at a time."""
 

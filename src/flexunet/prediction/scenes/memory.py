@@ -11,6 +11,7 @@ from pathlib import Path
 from ...errors import ConfigError
 from ...modelfile import ModelRecord
 from ...nets.memory import memory_estimate
+from ...raster.pyramid import BLOCK, CHUNK
 from ..tiles import TileGrid
 from .stream import MOST_ROWS_OF_A_BLOCK, rows_of_blocks
 
@@ -61,9 +62,11 @@ class Sizes:
         if scale != (1.0, 1.0):
             strip += 3 * self.classes * width * rows * FLOAT
         written = width * rows * (4 + 10 * self.shares)
+        # two rows of blocks of a level, and the one that they become
+        joined = 2 * BLOCK * min(CHUNK, self.shape[1]) * (4 + 6 * self.shares)
         side = self.tile_input[0] * self.tile_input[1] * FLOAT
         tiles = (2 * AHEAD + 2) * batch_size * side * max(self.inputs, self.classes)
-        return int(slab + strip + written + tiles + self.cache(width))
+        return int(slab + strip + written + joined + tiles + self.cache(width))
 
     def cache(self, width: float) -> int:
         """GDAL's block cache that keeps a row of high blocks from being decoded twice."""
