@@ -14,6 +14,7 @@ from flexunet.check import Check, check, find_dataset, set_aside, write_report
 from flexunet.check.footprints import overlapping_footprints
 from flexunet.check.names import sibling_groups, source_name
 from flexunet.errors import DataError, OutputExistsError
+from flexunet.prepare import prepare
 from flexunet.raster import Grid
 
 Pixels = NDArray[np.uint8]
@@ -235,3 +236,16 @@ def test_the_command_tells_by_its_exit_code(tmp_path: Path) -> None:
         in flexunet("check", "data", "--fix", "--overwrite", cwd=tmp_path, code=1).stdout
     )
     flexunet("check", "data", "--overwrite", cwd=tmp_path, code=0)
+
+
+def test_the_regrouped_split_is_made_from_the_checked_folder(tmp_path: Path) -> None:
+    def leak(root: Path) -> None:
+        turned_and_recoloured(root)
+        write(root, "test", "scene0", picture(77), mask(place=15))  # a name that train has, too
+
+    found = dataset(tmp_path / "data", leak)
+    write_report(found, tmp_path / "report")
+    prepare(tmp_path / "data", tmp_path / "anew", groups=tmp_path / "report" / "groups.csv")
+    again = check(tmp_path / "anew")
+    assert len(again.facts) == len(found.facts)
+    assert not again.leaks

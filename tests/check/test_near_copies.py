@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from flexunet.check.near import describe, find_copies
+from flexunet.check.near import describe, find_copies, without_collar
 from flexunet.check.near.features import mirrored
 from flexunet.check.near.maps import whole_map
 from planted_leaks import PLANTS, Plant, neighbouring_crops
@@ -112,3 +112,19 @@ def test_whole_map_undoes_each_position_of_the_thumbnails(position: int) -> None
     for y, x in ((0, 0), (3, 7), (19, 29)):
         column, row = np.rint(matrix @ [x, y, 1]).astype(int)
         assert seen[row, column] == picture[y, x]
+
+
+def test_collars_of_zeros_prove_nothing() -> None:
+    rng = np.random.default_rng(4)
+    scenes = []
+    for _ in range(2):  # two places under one black wedge
+        scene = cv2.GaussianBlur(rng.normal(120, 900, (3, 160, 160)).astype(np.float32), (0, 0), 2)
+        scene = np.clip(scene, 1, 255).astype(np.uint8)
+        scene[:, np.add.outer(np.arange(160), np.arange(160)) < 170] = 0
+        scenes.append(scene)
+    assert find_copies([describe(scene) for scene in scenes]) == []
+    inside = without_collar(scenes[0])
+    assert inside is not None
+    assert not inside[0, 0]
+    assert inside[-1, -1]
+    assert without_collar(np.where(scenes[0] == 0, 7, scenes[0])) is None

@@ -10,7 +10,7 @@ from hypothesis.strategies import integers, sampled_from
 from numpy.testing import assert_array_equal
 
 from flexunet.check import Overlap, find_overlaps, join_groups
-from flexunet.check.overlaps import NEIGHBOURHOOD_PX, WINDOW_PX
+from flexunet.check.overlaps import MOST_ANCHORS, NEIGHBOURHOOD_PX, WINDOW_PX, find_anchors
 from shared_data import SHARED, needs_shared
 
 SURE_PX = WINDOW_PX + NEIGHBOURHOOD_PX - 1
@@ -113,3 +113,10 @@ def test_all_131_pairs_of_the_bijie_pictures_are_found() -> None:
     groups = np.array(overlaps.groups)
     sizes = np.unique_counts(groups).counts
     assert (len(overlaps.pairs), int((sizes > 1).sum()), int(sizes[sizes > 1].sum())) == (131, 75, 184)
+
+
+def test_of_large_pictures_the_same_few_anchors_are_kept() -> None:
+    scene = noise(10, 500, 560)
+    large, small = scene[:, :500], scene[200:260, 300:390]
+    assert len(find_anchors(large).hashes) <= MOST_ANCHORS < len(find_anchors(scene).hashes) * 4
+    assert find_overlaps([large, small]).pairs == (Overlap(0, 1, 200, 300, 60, 90),)
