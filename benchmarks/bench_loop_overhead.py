@@ -25,10 +25,11 @@ from flexunet.nets import build_network
 from flexunet.training.hardware import build_fabric, choose_hardware, gradients_are_final
 from flexunet.training.interrupts import StopRequest
 from flexunet.training.loop import Run, train_epoch
-from flexunet.training.losses import Scored, weighted_sum
+from flexunet.training.losses import weighted_sum
 from flexunet.training.optim import MovingAverage, OptimizerStep, build_optimizer, clip_gradients
 from flexunet.training.reporter import Reporter
 from flexunet.training.schedules import learning_rate
+from flexunet.training.scored import Scored
 from flexunet.training.state import Progress
 from flexunet.training.teacher import objective
 from machine import machine_facts

@@ -20,8 +20,9 @@ from flexunet.config.schema import FlexUNetConfig, LossTerm, TrainConfig
 from flexunet.nets import build_network
 from flexunet.prediction.compute import choose_compute
 from flexunet.prediction.network_call import NetworkCall
-from flexunet.training.losses import Scored, weighted_sum
+from flexunet.training.losses import weighted_sum
 from flexunet.training.optim import OptimizerStep, build_optimizer
+from flexunet.training.scored import Scored
 
 
 class TrainingStep:

@@ -13,12 +13,12 @@ from flexunet.metrics import REFERENCE_LOSSES, REFERENCE_METRICS, reference_dice
 from flexunet.nets import probabilities
 from flexunet.training.losses import (
     LOSSES,
-    Scored,
     balanced_weights,
     dice_coef,
     dice_coef_of_images,
     weighted_sum,
 )
+from flexunet.training.scored import Scored
 
 # One image of 1 x 4 pixels, two classes; probability of class 1 and the truth, by hand
 P1 = torch.tensor([0.8, 0.4, 0.1, 0.3])

@@ -17,7 +17,7 @@ from flexunet.errors import ConfigError
 from flexunet.modelfile import InputRecord, ModelRecord, load_model, read_record, save_ensemble, save_model
 from flexunet.nets import build_network
 from flexunet.training import train
-from flexunet.training.losses import Scored
+from flexunet.training.scored import Scored
 from flexunet.training.teacher import Teacher, objective, soft_cross_entropy
 
 CLASSES = Classes(names=("ground", "blob"), colours=((0, 0, 0), (255, 255, 255)))

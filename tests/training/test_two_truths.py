@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 
 from flexunet.classes import IGNORE_INDEX
-from flexunet.training.losses import LOSSES, Scored
+from flexunet.training.losses import LOSSES
+from flexunet.training.scored import Scored
 
 LINEAR = ["categorical_crossentropy", "binary_crossentropy", "focal", "dice_loss_multiclass", "dice_loss"]
 WEIGHTS = torch.tensor([0.5, 1.0, 3.0])

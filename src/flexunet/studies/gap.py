@@ -21,7 +21,7 @@ from ..training.folder import clear_run, lighten_run
 from ..training.folds import write_folds
 from ..training.held_out import HeldOut
 from ..training.material import open_stores
-from ..training.members import FOLDS, Member, members_of
+from ..training.member import FOLDS, Member, members_of
 from ..training.resume import refuse_changes
 from ..training.state import Row
 from .gap_results import GapRun, score_gap, write_gap

@@ -1,6 +1,7 @@
 """Training: the loop, losses, optimisers and schedules, the resumable state, the log."""
 
-from .members import Ensemble, planned, train_members
+from .gathering import Ensemble
+from .members import planned, train_members
 from .resume import read_run
 from .run import RunResult, train
 

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from ..errors import DivergedError
-from .losses import Scored, dice_coef, dice_coef_of_images
+from .losses import dice_coef, dice_coef_of_images
+from .scored import Scored
 from .state import Progress
 
 SUMS = ("loss", "dice", "image_dice", "correct", "pixels", "images", "foreground")

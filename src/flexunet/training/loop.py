@@ -22,10 +22,10 @@ from .epochs import close_epoch
 from .interrupts import StopRequest
 from .launch import first_process
 from .ledger import Ledger
-from .losses import Scored
 from .optim import MovingAverage, OptimizerStep
 from .reporter import Reporter
 from .schedules import learning_rate
+from .scored import Scored
 from .state import Progress
 from .teacher import Objective
 from .validation import Batches, Validation, validate

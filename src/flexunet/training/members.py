@@ -3,69 +3,22 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..config import Config, dump_toml, read_config
-from ..data import has_validation, read_folds
 from ..errors import ConfigError, Interrupted, OutputExistsError
-from ..evaluation.groups import Groups, groups_of
-from ..evaluation.scores import DEFINITIONS, all_scores, image_row
-from ..evaluation.summary import intervals
 from ..files import write_text
-from ..modelfile import save_ensemble
 from ..progress import Progress
-from .folder import RunFolder, clear_run
+from .folder import clear_run
 from .folds import plan_folds, write_folds
-from .held_out import HeldOut, foreground_scores
+from .gathering import Ensemble, gather
+from .member import FINISHED, FOLDS, MODEL, PLAN, Member, members_of, write_json
 from .resume import refuse_changes
-from .run import refuse_both, train, wants_calibration
-
-PLAN, FOLDS, FINISHED, MODEL = "plan.json", "folds.csv", "finished.json", "ensemble.safetensors"
-HOW = (
-    "Scores of each member and of the means on images that were not trained on, at the masks' own "
-    "resolution, likelier class. The epoch that is kept was chosen on the same images (val_iou is its "
-    "score, last_val_iou that of the last epoch: the difference hints at what the choice is worth). The test "
-    "split was not looked at."
-)
-
-
-@dataclass(frozen=True)
-class Member:
-    """One run among several."""
-
-    name: str
-    fold: int | None
-    seed: int
-    config: Config
-
-    @property
-    def folder(self) -> RunFolder:
-        """Where the run goes."""
-        return RunFolder.of(self.config.output)
-
-    @property
-    def finished(self) -> Path:
-        """The file that says that the run is over, with its numbers."""
-        return self.folder.dir / FINISHED
-
-
-@dataclass(frozen=True)
-class Ensemble:
-    """What folds and seeds leave: the model file, the table, and everything in `summary.json`."""
-
-    dir: Path
-    model: Path
-    table: tuple[dict[str, Any], ...]
-    """A row a member, then `mean` and `SD`."""
-    summary: dict[str, Any]
+from .run import refuse_both, train
 
 
 def train_members(
@@ -116,12 +69,12 @@ def train_members(
         if progress is not None:
             progress.line(plan.describe())
         write_folds(out / FOLDS, plan.rows)
-        _write_json(out / "groups.json", {"source": plan.source})
+        write_json(out / "groups.json", {"source": plan.source})
     members = members_of(config, folds, seeds)
     if not going_on:
         _refuse_foreign(out, members)
         names = [member.name for member in members]
-        _write_json(out / PLAN, {"folds": folds, "seeds": seeds, "members": names})
+        write_json(out / PLAN, {"folds": folds, "seeds": seeds, "members": names})
     write_text(out / "config.toml", dump_toml(config))
     for number, member in enumerate(members, 1):
         if member.finished.is_file():
@@ -129,7 +82,7 @@ def train_members(
         if progress is not None:
             progress.line(f"Member {number} of {len(members)}: {member.name}")
         _train_member(member, _again(source, config, folds, seeds), show)
-    return _gather(config, members, progress)
+    return gather(config, members, progress)
 
 
 def planned(out: Path) -> tuple[int | None, int] | None:
@@ -161,78 +114,9 @@ def _train_member(member: Member, again: str, show: bool) -> None:
         "last_val_iou": last.get("val_iou"),
         "seconds": round(sum(row["seconds"] or 0.0 for row in result.rows), 1),
     }
-    _write_json(member.finished, numbers)
+    write_json(member.finished, numbers)
     if result.stop_asked:
         raise Interrupted(f"{member.name} is done; what is done is saved. Go on with: {again}")
-
-
-def _gather(config: Config, members: Sequence[Member], progress: Progress | None) -> Ensemble:
-    """Predictions of held-out images, the table, the model file."""
-    out, data, classes = config.output.dir, config.data, config.data.class_table()
-    folded = members[0].fold is not None
-    rows = [_row(member) for member in members]
-    summary: dict[str, Any] = {
-        "how": HOW,
-        "folds": len({member.fold for member in members}) if folded else None,
-    }
-    scores: dict[str, Any] = {}
-    if has_validation(members[0].config.data):
-        place = "out_of_fold" if folded else "validation"
-        held = HeldOut(classes, out / place)
-        tell = progress.update if progress is not None else lambda stage, done, total: None
-        ordered = []
-        for fold in dict.fromkeys(member.fold for member in members):
-            ours = [member for member in members if member.fold == fold]
-            ordered += ours
-            held.add_fold([member.folder.model for member in ours], ours[0].config.data, fold, tell)
-        if progress is not None:
-            progress.close()
-        found = {member.name: confusion for member, confusion in zip(ordered, held.by_member, strict=True)}
-        for row in rows:
-            row |= foreground_scores(found[row["member"]], classes)
-        groups = _groups(out, held) if folded else groups_of(held.pairs, data)
-        scores = {place: {
-            **all_scores(held.images, classes),
-            "intervals": intervals(held.images, groups, classes),
-            "definitions": DEFINITIONS,
-        }}  # fmt: skip
-        write_text(out / f"{place}.csv", _csv([
-            {"fold": fold, "group": group, **image_row(image, classes)}
-            for fold, group, image in zip(held.folds, groups.names, held.images, strict=True)
-        ]))  # fmt: skip
-    table = [*rows, *_statistics(rows)]
-    summary |= {"seeds": len({member.seed for member in members}), "members": table, **scores}
-    write_text(out / "summary.csv", _csv(table))
-    _write_json(out / "summary.json", summary)
-    pooled = {name: value["foreground"] for name, value in scores.items()}
-    save_ensemble(out / MODEL, [member.folder.model for member in members], scores=pooled)
-    return Ensemble(out, out / MODEL, tuple(table), summary)
-
-
-def members_of(config: Config, folds: int | None, seeds: int) -> list[Member]:
-    """All folds with the first seed, then with the next: every fold has a member early."""
-    numbers: list[int | None] = [None] if folds is None else list(range(1, folds + 1))
-    budget = config.train.budget_minutes
-    members = []
-    for seed in range(1, seeds + 1):
-        for fold in numbers:
-            name = f"seed-{seed}" if fold is None else f"fold-{fold}-seed-{seed}"
-            chosen: dict[str, Any] = {
-                "seed": config.train.seed + seed - 1,
-                "calibrate": wants_calibration(config),
-            }
-            if budget is not None:
-                chosen["budget_minutes"] = budget / (len(numbers) * seeds)
-            own = {"folds": config.output.dir / FOLDS, "fold": fold} if fold is not None else {}
-            folders = {"model_dir": None, "eval_dir": None, "epoch_pictures_dir": None,
-                       "epoch_pictures_tiled_dir": None}  # fmt: skip
-            output = {"dir": config.output.dir / name, "layout": "native", **folders}
-            members.append(Member(name, fold, seed, config.model_copy(update={
-                "data": config.data.model_copy(update=own),
-                "train": config.train.model_copy(update=chosen),
-                "output": config.output.model_copy(update=output),
-            })))  # fmt: skip
-    return members
 
 
 def _claim(out: Path, folds: int | None, seeds: int, *, resume: bool, overwrite: bool) -> bool:
@@ -300,32 +184,6 @@ def _refuse_foreign(out: Path, members: Sequence[Member]) -> None:
         )
 
 
-def _row(member: Member) -> dict[str, Any]:
-    numbers = json.loads(member.finished.read_text(encoding="utf-8"))
-    return {"member": member.name, "fold": member.fold, "seed": member.config.train.seed, **numbers}
-
-
-def _statistics(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Mean and standard deviation (n - 1) over the members; None where a member has no value."""
-    mean: dict[str, Any] = {"member": "mean"}
-    deviation: dict[str, Any] = {"member": "SD"}
-    for name in rows[0]:
-        if name in ("member", "fold", "seed"):
-            continue
-        values = [row[name] for row in rows]
-        complete = all(value is not None for value in values)
-        mean[name] = float(np.mean(values)) if complete else None
-        deviation[name] = float(np.std(values, ddof=1)) if complete and len(values) > 1 else None
-    return [mean, deviation]
-
-
-def _groups(out: Path, held: HeldOut) -> Groups:
-    """The groups that the folds kept together, of the predicted images."""
-    known = {row.id: row.group for row in read_folds(out / FOLDS)}
-    told = json.loads((out / "groups.json").read_text(encoding="utf-8"))
-    return Groups(tuple(known[pair.id] for pair in held.pairs), told["source"])
-
-
 def _asked(folds: int | None, seeds: int) -> str:
     return f"{'no' if folds is None else folds} folds and {seeds} seeds"
 
@@ -335,16 +193,3 @@ def _again(source: Path | None, config: Config, folds: int | None, seeds: int) -
     parts = [f"flexunet train {source or config.output.dir / 'config.toml'}"]
     parts += [] if folds is None else [f"--folds {folds}"]
     return " ".join([*parts, f"--seeds {seeds}", "--resume"])
-
-
-def _csv(rows: Sequence[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")

@@ -20,8 +20,8 @@ from ..config.schema import TrainConfig
 from ..data import Batch
 from ..progress import duration
 from .hardware import gradients_are_final
-from .losses import Scored
 from .optim import OptimizerStep, build_optimizer
+from .scored import Scored
 from .teacher import Objective
 from .validation import Batches
 

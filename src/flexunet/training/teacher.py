@@ -15,7 +15,8 @@ from ..errors import ConfigError
 from ..files import sha256_of
 from ..modelfile import ModelRecord, load_model, read_record
 from ..nets import probabilities
-from .losses import Scored, weighted_sum
+from .losses import weighted_sum
+from .scored import Scored
 
 Objective = Callable[[Scored, Tensor], Tensor]
 """(the student's logits and the labels, images (B, C, H, W) as the student saw them) -> loss."""

@@ -16,7 +16,8 @@ from ..classes import IGNORE_INDEX
 from ..config.schema import LossTerm
 from ..data import Batch
 from ..metrics import ConfusionMatrix
-from .losses import Scored, across_processes, dice_coef, dice_coef_of_images, weighted_sum
+from .losses import dice_coef, dice_coef_of_images, weighted_sum
+from .scored import Scored, across_processes
 
 
 class Batches(Protocol):
