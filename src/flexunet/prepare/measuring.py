@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from ..check.survey import mask_settings
+from ..check.class_settings import mask_settings
 from ..classes import IGNORE_INDEX
 from ..config.schema import ClassConfig, DataConfig
 from ..data import gathered_notes
