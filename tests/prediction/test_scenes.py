@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -263,6 +264,25 @@ def test_another_ground_resolution_is_resampled_and_said_or_refused(tmp_path: Pa
         plan_scene(predictor, scene, SceneOptions(resolution=(100.0, 100.0)))
     nowhere = write_scene(tmp_path / "nowhere.tif", blobs(40, 40), Grid())
     assert any("has no ground resolution" in note for note in plan_scene(predictor, nowhere, ALL).notes)
+
+
+@pytest.mark.parametrize("resolution", [None, 0.37, 0.8])
+def test_what_no_tile_of_an_area_sees_need_not_be_read(tmp_path: Path, resolution: float | None) -> None:
+    scene = write_scene(tmp_path / "scene.tif", blobs(300, 260))
+    ring = [[400040, 2999940], [400060, 2999930], [400050, 2999910], [400040, 2999940]]
+    feature = {"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": [ring]}}
+    crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32648"}}
+    layer = {"type": "FeatureCollection", "crs": crs, "features": [feature]}
+    (tmp_path / "aoi.geojson").write_text(json.dumps(layer), "utf-8")
+    size = None if resolution is None else (resolution, resolution)
+    whole = SceneOptions(resolution=size, part_rows=3)
+    predictor = small_predictor()
+    everywhere = classes_in(predict_scene(predictor, scene, tmp_path / "all.tif", whole).class_map)
+    limited = replace(whole, aoi=tmp_path / "aoi.geojson")
+    inside = classes_in(predict_scene(predictor, scene, tmp_path / "some.tif", limited).class_map)
+    asked = inside != IGNORE_INDEX
+    assert 500 < asked.sum() < 5000
+    assert_array_equal(inside[asked], everywhere[asked])
 
 
 def test_resampling_keeps_things_in_their_place(tmp_path: Path) -> None:
