@@ -239,7 +239,9 @@ class folder_in_one:
         shutil.rmtree(self.growing, ignore_errors=True)
         self.growing.mkdir()
         text = (self.like / "data.toml").read_text(encoding="utf-8").partition("\n[data.train]")[0]
-        (self.growing / "data.toml").write_text(f'{text}\nroot = "."\n', encoding="utf-8")
+        if 'root = "."' not in text:
+            text = f'{text}\nroot = "."\n'
+        (self.growing / "data.toml").write_text(text, encoding="utf-8")
         return self.growing
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
