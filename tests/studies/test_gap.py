@@ -72,6 +72,8 @@ def test_the_gap_is_measured_and_can_be_stopped(write_run: Any, tmp_path: Path, 
     ]  # fmt: skip
     truth = [scheme["classes"][1]["truth_pixels"] for scheme in results["schemes"].values()]
     assert truth[0] == truth[1] == truth[2] > 0  # the same pixels each time
+    # every region is a unit that is drawn, none of the pictures without one is
+    assert results["schemes"]["regions"]["intervals_by_region"]["groups"] == 3
     values = {name: scheme["foreground"]["iou"] for name, scheme in results["schemes"].items()}
     for row in results["differences"]:
         if row["iou"] is not None:

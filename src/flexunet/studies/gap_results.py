@@ -37,7 +37,8 @@ HOW = (
 INTERVALS = (
     "95 % expanded percentile bootstrap: groups of images are drawn again, whole regions for `by_region`. "
     "Groups say what other images of the same places would give, regions what other regions would give; with "
-    "few regions the latter is wide. Differences are drawn in pairs. The spread over seeds is not in them."
+    "few regions the latter is wide; images without a region are drawn with the one they were held out with. "
+    "Differences are drawn in pairs. The spread over seeds is not in them."
 )
 LABELS = {
     "random": "held out at random",
@@ -82,9 +83,7 @@ def score_gap(runs: Iterable[GapRun], division: Division, config: Config, seeds:
     images = {
         name: _added_up([run for run in all_runs if run.scheme == name], order, classes) for name in SCHEMES
     }
-    by_region = Groups(
-        tuple(division.regions.get(name, f"image {name}") for name in order), division.region_source
-    )
+    by_region = _units(division)
     schemes = {
         name: {
             "label": LABELS[name],
@@ -210,6 +209,13 @@ def gap_text(results: dict[str, Any]) -> str:
 def _headline(results: dict[str, Any]) -> str:
     first, last = (results["schemes"][name]["foreground"]["iou"] for name in ("random", "regions"))
     return f"IoU {_number(first)} at random becomes {_number(last)} in a region that was not trained on"
+
+
+def _units(division: Division) -> Groups:
+    """The regions as units to draw: an image without one belongs to the region that it was held out with."""
+    scheme = next(scheme for scheme in division.schemes if scheme.name == "regions")
+    part = {row.id: scheme.parts[row.fold - 1] for row in scheme.rows}
+    return Groups(tuple(part[pair.id] for pair in division.pairs), division.region_source)
 
 
 def _added_up(runs: Sequence[GapRun], order: Sequence[str], classes: Classes) -> list[ImageScores]:
