@@ -383,6 +383,7 @@ def draw(path: Path, result: Mapping[str, Any], work: Path) -> None:
         left.annotate(f"{mean(values):.3f}", (place, mean(values)), (14, 5), textcoords="offset points")
     left.set_xticks(range(len(shown)), [label for *_, label in shown], fontsize=8)
     left.set_xlim(-0.5, len(shown) - 0.4)
+    left.set_ylim(0, 1)
     left.set_ylabel("landslide IoU")
     left.grid(axis="y", alpha=0.3)
     left.set_title("The same network and images; every seed a dot", fontsize=10)
