@@ -277,7 +277,9 @@ def test_a_picture_or_model_is_no_config(tmp_path: Path) -> None:
 
 
 def test_an_unknown_network_is_named_with_those_that_are_known() -> None:
-    known = r'model\.architecture: "unet" does not fit\. Expected one of "flexunet", "resunet", "encoder-unet"'
+    known = (
+        r'model\.architecture: "unet" does not fit\. Expected one of "flexunet", "resunet", "encoder-unet"'
+    )
     with pytest.raises(ConfigError, match=r"run\.toml:2: " + known):
         parse_config('[model]\narchitecture = "unet"\nbase_filters = 3', Path("run.toml"))
 

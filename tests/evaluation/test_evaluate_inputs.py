@@ -120,7 +120,7 @@ def test_what_is_missing_is_named_with_the_cure(run: Path, reference_config: Pat
     with pytest.raises(ConfigError, match="is no run folder"):
         job_of(tmp_path)
     (run / "model.safetensors").unlink()
-    with pytest.raises(ModelFileError, match="Train it, or go on: flexunet train .* --resume"):
+    with pytest.raises(ModelFileError, match=r"Train it, or go on: flexunet train .* --resume"):
         job_of(run)
     models = reference_config.parent / "models"
     (models / "best_model.safetensors").rename(models / "best_model.h5")
