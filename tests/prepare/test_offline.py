@@ -65,7 +65,8 @@ def test_landmarks_on_image_and_mask_stay_together_to_half_a_pixel(
             if not here[spot].any():  # a mirror image of a landmark's rim, too faint for a label
                 assert band[spot].max() <= 100
                 continue
-            assert np.abs(centre_of(band * spot) - centre_of((here & spot).astype(float))).max() <= 0.5
+            bright = (band > 100) & spot  # folds leave faint veils that belong to no label
+            assert np.abs(centre_of(bright) - centre_of(here & spot)).max() <= 0.5
 
 
 def whole_spots(shown: np.ndarray) -> list[np.ndarray]:
