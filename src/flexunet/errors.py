@@ -34,6 +34,12 @@ class Problem:
     where: str | None = None
     cure: str | None = None
 
+    @classmethod
+    def of_file(cls, path: Path, fault: Exception) -> Problem:
+        """A fault of a file without its name said twice."""
+        text = f"{fault.strerror}" if isinstance(fault, OSError) and fault.strerror else str(fault)
+        return cls(text.removeprefix(f"{path}: ").removeprefix(f"{path} "), path)
+
     def __str__(self) -> str:
         place = str(self.path) if self.path is not None else ""
         if self.line is not None:

@@ -14,8 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import FlexunetError
-
-EXIT_FINE, EXIT_FINDINGS, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
+from .exit_codes import BAD_INPUT, INTERRUPTED
 
 
 class _Commands(TyperGroup):
@@ -26,7 +25,7 @@ class _Commands(TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt as error:
             print(str(error) or "Interrupted.", file=sys.stderr)
-            raise typer.Exit(EXIT_INTERRUPTED) from error
+            raise typer.Exit(INTERRUPTED) from error
 
 
 app = typer.Typer(
@@ -60,22 +59,22 @@ def main() -> None:
         app()
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
+        sys.exit(INTERRUPTED)
     except FlexunetError as error:
         if debug:
             raise
         print(f"Error: {error}", file=sys.stderr)
-        sys.exit(EXIT_BAD_INPUT)
+        sys.exit(BAD_INPUT)
     except OSError as error:
         if debug:
             raise
         print(f"Error: {_system_fault(error)}", file=sys.stderr)
-        sys.exit(EXIT_BAD_INPUT)
+        sys.exit(BAD_INPUT)
     except (MemoryError, RuntimeError) as error:
         if debug or not _is_out_of_memory(error):
             raise
         print(f"Error: {_memory_fault(error)}", file=sys.stderr)
-        sys.exit(EXIT_BAD_INPUT)
+        sys.exit(BAD_INPUT)
 
 
 def _system_fault(error: OSError) -> str:

@@ -25,7 +25,7 @@ def check_command(
     """
     from ..check import check, set_aside, write_report
     from ..check.report import REPORT
-    from .app import EXIT_FINDINGS
+    from .exit_codes import FINDINGS
     from .progress import show_progress
 
     folder = folder_for(target, set_, out, command="check", main_file=REPORT, overwrite=overwrite)
@@ -39,7 +39,7 @@ def check_command(
         log, moved = set_aside(found)
         typer.echo(f"{moved} pictures set aside; {log} says where each came from. Check again.")
     if found.faulty:
-        raise typer.Exit(EXIT_FINDINGS)
+        raise typer.Exit(FINDINGS)
 
 
 def register(app: typer.Typer) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -12,7 +12,10 @@ Above0 = Annotated[float, Field(gt=0)]
 Quality = Annotated[int, Field(ge=1, le=100)]
 
 
-def _rises(ends: tuple[float, float]) -> tuple[float, float]:
+_Ends = TypeVar("_Ends", bound=tuple[float, float])
+
+
+def _rises(ends: _Ends) -> _Ends:
     if ends[0] > ends[1]:
         raise ValueError(f"(smallest, largest) is expected, not {ends}")
     return ends
@@ -120,14 +123,8 @@ class JpegConfig(Section):
 
     probability: Share = 0.3
     """Probability that a sample is compressed."""
-    quality: tuple[Quality, Quality] = (30, 90)
+    quality: Annotated[tuple[Quality, Quality], AfterValidator(_rises)] = (30, 90)
     """Range of JPEG's quality."""
-
-    @model_validator(mode="after")
-    def _rising(self) -> JpegConfig:
-        if self.quality[0] > self.quality[1]:
-            raise ValueError(f"quality is (smallest, largest), not {self.quality}")
-        return self
 
 
 class BandDropoutConfig(Section):

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..cores import available_cores
 from ..errors import ClusterError, ConfigError, DataError, MissingExtraError, ModelFileError
+from ..quiet import quiet
 
 LOCAL = re.compile(r"local(?::([1-9]\d*))?")
 """`local` or `local:N`."""
@@ -173,7 +174,7 @@ def connect(where: str, *, threads: int | None = None, timeout_s: float = 10.0) 
             '--dask needs dask.distributed. Install it with: pip install "flexunet[cluster]"'
         ) from error
     with ExitStack() as stack:
-        stack.enter_context(_quiet())
+        stack.enter_context(quiet("distributed", logging.CRITICAL))  # what matters is told in words
         local = LOCAL.fullmatch(where)
         if local is not None:
             workers = int(local[1] or DEFAULT_WORKERS)
@@ -215,18 +216,6 @@ def _reach(distributed: Any, where: str, timeout_s: float) -> Any:
             f"--dask {where}: no scheduler answers within {timeout_s:.0f} s ({error}). Start one with: "
             "dask scheduler (and workers with: dask worker ADDRESS)"
         ) from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the library's own log lines: what matters of them is told in words."""
-    logger = logging.getLogger("distributed")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 def _deaf_plugin(distributed: Any) -> Any:

@@ -31,7 +31,6 @@ Progress = Callable[[str, int, int], None]
 _AHEAD = 2
 """Pictures that are read ahead of the network."""
 
-
 _MANY = 200
 """A picture of at least this many tiles has a progress of its own."""
 
@@ -81,8 +80,10 @@ def predict_files(
     """
     from .scenes import is_scene
 
-    scenes = [image for image in images if is_scene(image)]
-    pictures = [image for image in images if image not in scenes]
+    scenes: list[Path] = []
+    pictures: list[Path] = []
+    for image in images:
+        (scenes if is_scene(image) else pictures).append(image)
     outputs, notes = name_outputs(pictures, out)
     refuse_replacing(outputs, overlay=overlay, probability=probability, overwrite=overwrite)
     written: dict[Path, Path] = {}
@@ -166,7 +167,7 @@ def _predict_pictures(
                 notes.extend(f"{path}: {note}" for note in picture.notes)
                 yield picture
             else:
-                failed.append(problem_of(path, picture))
+                failed.append(Problem.of_file(path, picture))
 
     def window_done(done: int, total: int) -> None:
         if progress is not None and total >= _MANY:
@@ -219,12 +220,6 @@ def _read_ahead(
                 yield path, fault
             else:
                 raise fault
-
-
-def problem_of(path: Path, fault: Exception) -> Problem:
-    """A fault of a file without its name said twice."""
-    text = f"{fault.strerror}" if isinstance(fault, OSError) and fault.strerror else str(fault)
-    return Problem(text.removeprefix(f"{path}: ").removeprefix(f"{path} "), path)
 
 
 def _write(outputs: Outputs, prediction: Prediction, classes: Classes, known: Classes, overlay: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from ..evaluation.summary import confusion_of
 from ..files import write_text
 from ..metrics import ConfusionMatrix
 from ..progress import Progress
+from ..quiet import quiet
 from ..training import train
 from ..training.folder import clear_run, lighten_run
 from ..training.folds import write_folds
@@ -25,7 +27,6 @@ from ..training.member import FOLDS, Member, members_of
 from ..training.resume import refuse_changes
 from ..training.state import Row
 from .gap_results import GapRun, score_gap, write_gap
-from .quiet import quiet
 from .schemes import SCHEMES, Division, Scheme, plan_division
 
 PLAN, CONFIG, SCORED = "plan.json", "config.toml", "held_out.json"
@@ -126,7 +127,7 @@ class _Study:
         def watch(rows: Sequence[Row]) -> None:
             self._tell(name, len(rows))
 
-        with quiet():
+        with quiet("flexunet", logging.ERROR):  # a study tells of its runs itself
             result = train(member.config, resume=True, watch=watch, curves=False)
             held = HeldOut(member.config.data.class_table(), None)
             held.add_fold([member.folder.last], member.config.data, member.fold, lambda *_: None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,12 +14,12 @@ from ..config import Config, read_config
 from ..config.loading import parse_config
 from ..config.search import Choices, Entry, overrides_of
 from ..errors import ConfigError, DivergedError
+from ..quiet import quiet
 from ..training import train
 from ..training.epochs import monitored
 from ..training.folder import RunFolder
 from ..training.state import Row
 from .libraries import optuna
-from .quiet import quiet
 from .storage import join_study, readable_database_errors
 
 STEPS = 20
@@ -155,7 +156,7 @@ def run_trial(job: TrialJob, tell: Tell | None = None) -> Outcome:
         return outcome("failed", [], " ".join(problem.what for problem in error.problems) or str(error))
     watch = _Watch(job, config, tell)
     try:
-        with quiet():
+        with quiet("flexunet", logging.ERROR):  # a study tells of its trials itself
             result = train(config, resume=True, watch=watch, curves=False)
     except DivergedError as error:
         return outcome("failed", watch.rows, str(error).split(". ")[0] + ".")

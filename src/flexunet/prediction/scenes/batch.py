@@ -10,7 +10,6 @@ from pathlib import Path
 from ...errors import DataError, FlexunetError, Interrupted, OutputExistsError, Problem
 from ...raster.reader import is_address
 from ..outputs import name_outputs
-from ..predict_files import problem_of
 from .journal import forget_work, only_products_missing
 from .options import SceneOptions, SceneResult
 from .products import ProductFiles, Products
@@ -81,7 +80,7 @@ def predict_scenes(
                 f"of {Path(str(scene)).name}."
             ) from error
         except (FlexunetError, OSError) as error:
-            problem = problem_of(Path(str(scene)), error)
+            problem = Problem.of_file(Path(str(scene)), error)
             if only_products_missing(target):
                 problem = replace(problem, cure=f"The rasters are finished: {_GOES_ON}.")
             failed.append(problem)
