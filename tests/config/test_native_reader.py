@@ -75,7 +75,7 @@ batch_size = true
             "[data]\nimage_pattern = '(.)'",
             "data.image_pattern: image_pattern and mask_pattern are given together",
         ),
-        ("[augment]\nscale = [1.2, 0.8]", "augment.scale: scale is (smallest, largest)"),
+        ("[augment]\nscale = [1.2, 0.8]", "augment.scale: (smallest, largest) is expected"),
         (
             '[model]\narchitecture = "flexunet"\ndropout_rate = 0.5',
             "model.dropout_rate: dropout_rate 0.5 times 5 levels is 2.5",

@@ -194,7 +194,7 @@ class AugmentConfig(Section):
     """Fixed rotation angles in degrees to draw from, in place of `turns` and `rotation`."""
     rotation: Annotated[float, Field(ge=0, le=180)] = 180.0
     """Largest free rotation to either side, in degrees."""
-    scale: tuple[float, float] = (0.7, 1.4)
+    scale: Rising = (0.7, 1.4)
     """Range of the zoom factor, drawn log-uniformly."""
     aspect: Annotated[float, Field(ge=1)] = 1.3
     """Largest change of the aspect ratio, as a factor."""
@@ -244,10 +244,3 @@ class AugmentConfig(Section):
     it is in the picture, instead of anywhere."""
     mix: MixConfig | None = None
     """Samples made of two; left out: none."""
-
-    @model_validator(mode="after")
-    def _ranges(self) -> AugmentConfig:
-        low, high = self.scale
-        if not 0 < low <= high:
-            raise ValueError(f"scale is (smallest, largest) with 0 < smallest <= largest, not {self.scale}")
-        return self
