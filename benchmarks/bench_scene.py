@@ -5,7 +5,8 @@
 
 peer: `flexunet predict` against MONAI's `sliding_window_inference` on the whole scene in memory: the same
 network, tiles, overlap and precision, in turns; megapixels a second, peak memory, ratios.
-share: tiles a second of `flexunet predict` over those of the network alone on batches in memory.
+share: tiles a second of `flexunet predict` over those of the network alone on batches in memory; the route is
+held up every second or so to time the network alone, so that both meet the same machine.
 pipeline: the scene route with a network that costs next to nothing, on a scene and on one of twice the
 height: megapixels a second, peak memory; twice the scene takes the same memory and twice the time.
 
@@ -117,21 +118,24 @@ def monai(
 
 
 def share(options: argparse.Namespace) -> dict[str, Any]:
-    """The scene route with the real network over the network alone, in turns; no collar, no tile left out."""
+    """The scene route with the real network over the network alone, timed within it; no collar, no tile left
+    out.
+    """
     place = scene(options.work, options.size, options.size, collar=False)
     words = ["--model", options.model, "--threads", options.threads]
-    ratios: dict[str, list[float]] = {"share": [], "scene_tiles_per_s": [], "network_tiles_per_s": []}
+    found: dict[str, list[float]] = {}
     arithmetic = ""
     with tempfile.TemporaryDirectory(dir=options.work) as folder:
-        for _ in range(options.rounds):
-            before = run([sys.executable, WORKER, "network", *words])["said"]
-            found = run([sys.executable, WORKER, "predict", place, Path(folder) / "map.tif", *words])["said"]
-            after = run([sys.executable, WORKER, "network", *words])["said"]
-            alone = (before["tiles_per_s"] + after["tiles_per_s"]) / 2
-            rate, arithmetic = found["tiles"] / found["seconds"], found["arithmetic"]
-            for key, value in zip(ratios, (rate / alone, rate, alone), strict=True):
-                ratios[key].append(value)
-    return {key: spread(values) for key, values in ratios.items()} | {"arithmetic": arithmetic}
+        for number in range(options.rounds):
+            said = run([sys.executable, WORKER, "share", place, Path(folder) / "map.tif", *words])["said"]
+            rate = said["tiles"] / (said["seconds"] - said["halted_seconds"])
+            alone, arithmetic = said["alone_tiles"] / said["alone_seconds"], said["arithmetic"]
+            turn = {"share": rate / alone, "scene_tiles_per_s": rate, "network_tiles_per_s": alone}
+            shown = ", ".join(f"{key} {value:.3f}" for key, value in turn.items())
+            print(f"round {number + 1} of {options.rounds}: {shown}", flush=True)
+            for key, value in turn.items():
+                found.setdefault(key, []).append(value)
+    return {key: spread(values) for key, values in found.items()} | {"arithmetic": arithmetic}
 
 
 def pipeline(options: argparse.Namespace) -> dict[str, Any]:

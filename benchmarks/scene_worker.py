@@ -1,7 +1,7 @@
 """One side of `bench_scene.py`, a process of its own: one JSON line on standard output.
 
 scene_worker.py predict SCENE OUT --model MODEL|cheap    the scene route: seconds, tiles
-scene_worker.py network --model MODEL|cheap              the network alone: tiles a second
+scene_worker.py share SCENE OUT --model MODEL            the same, halted at times to time the network alone
 scene_worker.py export MODEL FILE                        the network as TorchScript, for the peer
 """
 
@@ -12,6 +12,7 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
@@ -26,6 +27,7 @@ from flexunet.prediction import Predictor
 from flexunet.prediction.compute import Precision
 from flexunet.prediction.scenes import SceneOptions, plan_scene, predict_scene
 from flexunet.prediction.scenes.memory import parse_bytes
+from flexunet.prediction.tta import ProbabilitiesOf
 
 TILE_PX = 256
 
@@ -43,12 +45,11 @@ class Cheap(nn.Module):
 def main() -> None:
     """Do the job that is asked for."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("job", choices=("predict", "network", "export"))
+    parser.add_argument("job", choices=("predict", "share", "export"))
     parser.add_argument("paths", type=Path, nargs="*")
     parser.add_argument("--model", default="cheap")
     parser.add_argument("--precision", default="auto", choices=("auto", "32", "bf16"))
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--max-memory")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -56,30 +57,91 @@ def main() -> None:
         export(*options.paths)
         return
     predictor = predictor_of(options.model, options.precision)
-    result = predict(predictor, options) if options.job == "predict" else network(predictor, options.seconds)
-    print(json.dumps(result))
+    print(
+        json.dumps(predict(predictor, options) | (predictor.halts.facts() if options.job == "share" else {}))
+    )
 
 
-def predictor_of(model: str, precision: Precision) -> Predictor:
+class Halts:
+    """Times the network alone every few batches, while the scene route around it is held up.
+
+    Seconds apart, so that both sides meet the same machine, whatever else runs on it. The route's threads
+    come to rest first (the reader's queue is full, the writer's empty), which counts as the route's time.
+    """
+
+    def __init__(self) -> None:
+        self.every = 0
+        """Batches between two halts; 0: never."""
+        self._batches = self._tiles = 0
+        self._seconds = self._away = 0.0
+
+    def watch(self, call: ProbabilitiesOf) -> ProbabilitiesOf:
+        """The same call, halted now and then."""
+
+        def watched(images: Tensor) -> Tensor:
+            self._batches += 1
+            if self.every and self._batches % self.every == 0:
+                self._halt(call, images)
+            return call(images)
+
+        return watched
+
+    def facts(self) -> dict[str, float]:
+        """Tiles of the network alone and the seconds they took, and how long the route stood still for it."""
+        return {"alone_tiles": self._tiles, "alone_seconds": self._seconds, "halted_seconds": self._away}
+
+    def _halt(self, call: ProbabilitiesOf, images: Tensor) -> None:
+        busy = 1.0
+        while busy > 0.1:
+            before = time.process_time()
+            time.sleep(0.005)
+            busy = (time.process_time() - before) / 0.005
+        halted = time.perf_counter()
+        call(images)  # the cores wake up
+        started = time.perf_counter()
+        for _ in range(6):
+            self._tiles += len(call(images))
+        ended = time.perf_counter()
+        self._seconds += ended - started
+        self._away += ended - halted
+
+
+class HaltedPredictor(Predictor):
+    """A predictor whose scene route can be held up to time its network alone."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.halts = Halts()
+
+    def probabilities_of(self, tta: bool | None = None, *, distance: bool = False) -> ProbabilitiesOf:
+        """See `Predictor`."""
+        return self.halts.watch(super().probabilities_of(tta, distance=distance))
+
+
+def predictor_of(model: str, precision: Precision) -> HaltedPredictor:
     """The model of a file, or the cheap one; tiles of one size in both."""
     settings = PredictConfig(tiling="tiled")
     if model != "cheap":
-        return Predictor.from_file(Path(model), device="cpu", precision=precision, settings=settings)
+        loaded = load_model(Path(model))
+        return HaltedPredictor(
+            loaded.network, loaded.record, device="cpu", precision=precision, settings=settings, own=True
+        )
     record = ModelRecord(
         model=ResUNetConfig(),
         classes=Classes(names=("dark", "bright"), colours=((0, 0, 0), (255, 255, 0))),
         bands=Bands(names=("red", "green", "blue"), dtype="uint8", mean=(90.0,) * 3, std=(50.0,) * 3),
         data=InputRecord(size=(TILE_PX, TILE_PX), sizing="crop"),
     )
-    return Predictor(Cheap(), record, device="cpu", precision="32", settings=settings, own=True)
+    return HaltedPredictor(Cheap(), record, device="cpu", precision="32", settings=settings, own=True)
 
 
-def predict(predictor: Predictor, options: argparse.Namespace) -> dict[str, float | str]:
+def predict(predictor: HaltedPredictor, options: argparse.Namespace) -> dict[str, float | str]:
     """Seconds from the first read to the last file, and the tiles of the scene."""
     scene, out = options.paths
     limit = parse_bytes(options.max_memory) if options.max_memory else None
     wishes = SceneOptions(overwrite=True, max_memory=limit)
     job = plan_scene(predictor, scene, wishes)
+    predictor.halts.every = 16 if options.job == "share" else 0
     result = predict_scene(predictor, scene, out, wishes, job=job)
     return {
         "seconds": result.seconds,
@@ -87,19 +149,6 @@ def predict(predictor: Predictor, options: argparse.Namespace) -> dict[str, floa
         "tiles": len(job.plan.grid),
         "arithmetic": str(predictor.compute),
     }
-
-
-def network(predictor: Predictor, seconds: float) -> dict[str, float | str]:
-    """How fast the network alone is on batches that are ready in memory."""
-    batch = predictor.settings.batch_size
-    height, width = predictor.record.data.size
-    images = torch.randn(batch, len(predictor.record.bands), height, width)
-    call = predictor.network_probabilities
-    call(images)
-    tiles, started = 0, time.perf_counter()
-    while time.perf_counter() - started < seconds:
-        tiles += len(call(images))
-    return {"tiles_per_s": tiles / (time.perf_counter() - started), "arithmetic": str(predictor.compute)}
 
 
 def export(model: Path, out: Path) -> None:

@@ -179,6 +179,25 @@ def test_masks_that_are_all_shifted_are_noticed(tmp_path: Path) -> None:
     assert "+4 columns and +0 rows" in finding.text
 
 
+def test_pictures_cut_around_their_objects_are_noticed(tmp_path: Path) -> None:
+    def cut(root: Path, *, around: bool) -> None:
+        rng = np.random.default_rng(5)
+        for number in range(40):
+            height, width = rng.integers(60, 120, 2)
+            rows, columns = rng.integers(10, 30, 2)
+            top, left = (height - rows) // 2, (width - columns) // 2
+            if not around:
+                top, left = rng.integers(0, height - rows), rng.integers(0, width - columns)
+            labels = np.zeros((height, width), np.uint8)
+            labels[top : top + rows, left : left + columns] = 255
+            write(root, "train", f"scene{number}", picture(number, (int(height), int(width))), labels)
+
+    assert "centred objects" not in kinds(dataset(tmp_path / "any", lambda root: cut(root, around=False)))
+    found = dataset(tmp_path / "cut", lambda root: cut(root, around=True))
+    (finding,) = (item for item in found.findings if item.kind == "centred objects")
+    assert "of 45 pictures" in finding.text
+
+
 def test_a_brighter_test_split_is_a_domain_shift(tmp_path: Path) -> None:
     def brighten(root: Path) -> None:
         for number in range(20):

@@ -22,7 +22,7 @@ from flexunet.nets import build_network
 from flexunet.prediction import Predictor
 from flexunet.prediction.calibrate import most_probable
 from flexunet.prediction.compute import choose_compute
-from flexunet.prediction.predictor import in_batches
+from flexunet.prediction.one_picture import in_batches
 from flexunet.prediction.tta import mean_of_eight
 from flexunet.raster import Grid, Picture, write_png
 

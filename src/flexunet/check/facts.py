@@ -25,6 +25,8 @@ BINS = 64
 """Bins of a band's histogram."""
 EDGE_REACH_PX = 6
 """Shifts of a mask that are tried against the image's edges."""
+_ROOM = 0.1
+"""Share of a side that the foreground has to leave free for its place to mean anything."""
 _MARKS = (-9999.0, -32768.0, -99999.0, 65535.0)
 
 
@@ -58,6 +60,9 @@ class Facts:
     ignored_pixels: int
     objects: tuple[tuple[int, int], ...]
     """(class, area in pixels) of each connected patch of a foreground class, at most 10000 of them."""
+    off_centre: tuple[float, float] | None
+    """(rows, columns): how far the box around the foreground lies from the picture's middle, as a share of
+    how far it could (0 the middle, 1 touching the rim); None without foreground or room to lie elsewhere."""
     mask_digest: str | None
     """Equal for equal masks in any of eight positions; None without foreground or mask."""
     edges: NDArray[np.float32] | None
@@ -163,6 +168,7 @@ def facts_of(
         class_pixels=() if labels is None else tuple(counts[: len(classes)].tolist()),
         ignored_pixels=int(counts[IGNORE_INDEX]),
         objects=() if labels is None else _objects(labels, classes),
+        off_centre=None if labels is None else _off_centre(labels, classes),
         mask_digest=None if labels is None or member.pair.mask is None else _mask_digest(labels, classes),
         edges=None if labels is None else _edge_contrast(pixels, valid, labels, classes),
         features=describe(pixels, valid) if find_copies else None,
@@ -202,6 +208,17 @@ def _objects(labels: NDArray[np.uint8], classes: Classes) -> tuple[tuple[int, in
         areas = np.sort(table[1:, cv2.CC_STAT_AREA])[::-1]
         found += [(label, int(area)) for area in areas[:10000]]
     return tuple(found)
+
+
+def _off_centre(labels: NDArray[np.uint8], classes: Classes) -> tuple[float, float] | None:
+    taken = np.nonzero(np.isin(labels, classes.foreground))
+    distances = []
+    for places, length in zip(taken, labels.shape, strict=True):
+        before, behind = (int(places.min()), length - 1 - int(places.max())) if places.size else (0, 0)
+        if before + behind < _ROOM * length:
+            return None
+        distances.append(abs(before - behind) / (before + behind))
+    return distances[0], distances[1]
 
 
 def _mask_digest(labels: NDArray[np.uint8], classes: Classes) -> str | None:

@@ -3,9 +3,10 @@
 from .applicability import FAR, Familiar
 from .calibrate import calibrate, decide
 from .locate import Located, config_of_run, locate_model
+from .one_picture import Prediction
 from .outputs import find_images
 from .predict_files import FilesReport, predict_files
-from .predictor import Prediction, Predictor
+from .predictor import Predictor
 from .unsure import Unsure
 
 __all__ = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -51,7 +52,6 @@ class Blender:
         if cols is not None:
             self._left, self._right = grid.cols[cols[0]].start, grid.cols[cols[-1]].stop
         self._strip: NDArray[np.float32] | None = None
-        self._weighted = np.empty((0, 0, 0), np.float32)
 
     @property
     def cols(self) -> Span:
@@ -64,10 +64,9 @@ class Blender:
             self._strip = self._zeros(len(tile), self._grid.rows[row].length)
         weights = self._row_weights[row][:, None] * self._col_weights[col]
         span = self._grid.cols[col]
-        if self._weighted.shape != tile.shape:
-            self._weighted = np.empty(tile.shape, np.float32)
-        np.multiply(tile, weights, out=self._weighted)
-        self._strip[:, :, span.start - self._left : span.stop - self._left] += self._weighted
+        there = self._strip[:, :, span.start - self._left : span.stop - self._left]
+        for total, plane in zip(there, tile, strict=True):
+            cv2.accumulateProduct(plane, weights, total)
 
     def finished(self, row: int, classes: int | None = None) -> tuple[int, NDArray[np.float32]]:
         """First row and float32 (K, h, w) of what no later row of windows changes, after tile row `row`.

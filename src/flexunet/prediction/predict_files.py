@@ -18,8 +18,9 @@ from ..errors import FlexunetError, Problem
 from ..files import whole_file
 from ..raster import Picture, write_labels_png, write_png
 from .framing import Tiling
+from .one_picture import Prediction
 from .outputs import Outputs, name_outputs, refuse_replacing
-from .predictor import Prediction, Predictor
+from .predictor import Predictor
 from .table import TABLE, check_table, is_far, row_of, write_table
 
 if TYPE_CHECKING:

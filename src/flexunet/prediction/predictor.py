@@ -6,7 +6,6 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from ..bands import Bands
 from ..classes import Classes
@@ -23,32 +22,15 @@ from ..errors import ConfigError
 from ..modelfile import ModelRecord, check_agreement, load_model, shared_inputs
 from ..raster import Picture
 from .applicability import Familiar, with_distance
-from .blending import blend
 from .compute import Precision, choose_compute
 from .decision import Decision
 from .ensemble import channels_of, mean_of_models
 from .framing import Framing, Tiling, frame
 from .network_call import NetworkCall
+from .one_picture import Prediction, in_batches, join, told
 from .pictures import picture_from_array, picture_from_file
 from .tta import ProbabilitiesOf, mean_of_eight
 from .unsure import Unsure, with_unsure
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a model makes of one picture."""
-
-    picture: Picture
-    labels: NDArray[np.uint8]
-    """Classes uint8 (H, W); pixels without data are background. The last of `Predictor.classes` is `unsure`
-    where that was asked for."""
-    probabilities: NDArray[np.float32] | None
-    """float32 (K, H, W), 0 to 1, calibrated where the model file has a calibration; if asked for."""
-    distance: float | None = None
-    """From the pictures of training, 1 = as far as the farthest twentieth of the held-out ones; the mean over
-    the pixels with data. None: the model file does not know."""
-    applicability: float | None = None
-    """0 to 1, the share of held-out pictures of the training region that are at least as far."""
 
 
 class Predictor:
@@ -329,67 +311,11 @@ class Predictor:
         outputs = in_batches(call, inputs(), self.settings.batch_size)
         for first in outputs:
             picture, framing = waiting.popleft()
-            yield self._assemble(picture, framing, chain([first], outputs), keep_probabilities, progress)
-
-    def _assemble(
-        self,
-        picture: Picture,
-        framing: Framing,
-        outputs: Iterator[Tensor],
-        keep: bool,
-        progress: Callable[[int, int], None] | None,
-    ) -> Prediction:
-        def tiles() -> Iterator[NDArray[np.float32]]:
-            for done, (window, output) in enumerate(zip(framing.grid, outputs, strict=False), 1):
-                if progress is not None:
-                    progress(done, len(framing.grid))
-                yield framing.leave(output, window.shape)
-
-        shape = picture.valid.shape
-        labels = np.empty(shape, np.uint8)
-        kept: NDArray[np.float32] | None = None
-        decision, classes = self.decision, len(self.record.classes)
-        distance, pixels = 0.0, 0
-        for row, planes in blend(framing.grid, tiles()):
-            rows = slice(row, row + planes.shape[1])
-            decided = decision.of(planes, probabilities=keep)
-            labels[rows] = decided.labels
-            if self.familiar is not None:
-                seen = planes[classes][picture.valid[rows]] if picture.valid.any() else planes[classes]
-                distance, pixels = distance + float(seen.sum(dtype=np.float64)), pixels + seen.size
-            if not keep:
-                continue
-            assert decided.probabilities is not None
-            strip = decided.probabilities
-            if strip.shape[1:] == shape:
-                kept = strip
-            else:
-                kept = np.empty((len(strip), *shape), np.float32) if kept is None else kept
-                kept[:, row : row + strip.shape[1]] = strip
-        if not picture.valid.all():
-            labels[~picture.valid] = self.record.classes.background or 0
-        if self.familiar is None:
-            return Prediction(picture, labels, kept)
-        mean = distance / pixels
-        return Prediction(picture, labels, kept, mean, float(self.familiar.value(mean)))
+            its = told(chain([first], outputs), len(framing.grid), progress)
+            yield join(picture, framing, its, self.decision, keep=keep_probabilities)
 
     def _one(
         self, image: Path | str | NDArray[Any] | Picture, tiling: Tiling | None, tta: bool | None, keep: bool
     ) -> Prediction:
         (prediction,) = self.predict([self.read(image)], tiling=tiling, tta=tta, keep_probabilities=keep)
         return prediction
-
-
-def in_batches(
-    call: Callable[[Tensor], Tensor], inputs: Iterable[NDArray[np.float32]], batch_size: int
-) -> Iterator[Tensor]:
-    """`call` on neighbours of one shape together: inputs (C, H, W) to outputs (K, H, W), in their order."""
-    batch: list[Tensor] = []
-    for array in inputs:
-        image = torch.from_numpy(array)
-        if batch and (len(batch) >= batch_size or image.shape != batch[0].shape):
-            yield from call(torch.stack(batch))
-            batch = []
-        batch.append(image)
-    if batch:
-        yield from call(torch.stack(batch))

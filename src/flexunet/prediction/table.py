@@ -13,7 +13,7 @@ from ..classes import Classes
 from ..errors import OutputExistsError
 from ..files import write_text
 from .applicability import FAR
-from .predictor import Prediction
+from .one_picture import Prediction
 
 TABLE = "predictions.csv"
 Row = dict[str, str]

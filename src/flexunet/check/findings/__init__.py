@@ -12,7 +12,7 @@ from ..statistics import SplitNumbers
 from .files import faults, kinds_of_files, missing_values, notes
 from .finding import Finding
 from .ground import contradictions, crosses, leaks, within
-from .masks import empty_and_full_masks, repeated_masks, shifted_masks
+from .masks import centred_objects, empty_and_full_masks, repeated_masks, shifted_masks
 from .splits import class_balance, domain_shifts
 
 __all__ = ["Finding", "all_findings", "crosses"]
@@ -36,6 +36,7 @@ def all_findings(
         *repeated_masks(facts, links),
         *empty_and_full_masks(facts, classes),
         *shifted_masks(facts),
+        *centred_objects(facts),
         *missing_values(facts),
         *class_balance(numbers, classes),
         *domain_shifts(numbers, facts),

@@ -1,4 +1,4 @@
-"""Findings about masks: repeated, empty, full, shifted."""
+"""Findings about masks: repeated, empty, full, shifted, centred on their pictures."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from ..links import Link
 from .finding import Finding, counted
 
 _ALL_OBJECT = 0.95
+_CENTRED = 0.15
+"""Objects that lie anywhere have a median of 0.5 here, objects that pictures were cut around nearly 0."""
 
 
 def repeated_masks(facts: Sequence[Facts], links: Sequence[Link]) -> list[Finding]:
@@ -99,5 +101,24 @@ def shifted_masks(facts: Sequence[Facts]) -> list[Finding]:
             (),
             "Look at a few overlays (flexunet stats draws them). Were the masks resampled or written with an "
             "offset?",
+        )
+    ]
+
+
+def centred_objects(facts: Sequence[Facts]) -> list[Finding]:
+    """Whether pictures were cut around their objects, so that the frame tells where an object ends."""
+    places = np.array([item.off_centre for item in facts if item.off_centre is not None])
+    if len(places) < 30 or np.median(places) > _CENTRED:
+        return []
+    centred = int((places < _CENTRED).all(1).sum())
+    return [
+        Finding(
+            "warning",
+            "centred objects",
+            f"the foreground lies in the very middle of {centred} of {counted(len(places), 'picture')}: they "
+            "were cut around it, and the frame tells a network where the object is and how far it reaches",
+            (),
+            "Scores on such pictures may be higher than on a map, where nothing is centred: judge on whole "
+            "scenes as well, and keep augment.shift on.",
         )
     ]
