@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from command_line import flexunet
 from flexunet.check import Check, check, find_dataset, set_aside, write_report
+from flexunet.check.findings.masks import iou_without_looking
 from flexunet.check.footprints import overlapping_footprints
 from flexunet.check.names import sibling_groups, source_name
 from flexunet.errors import DataError, OutputExistsError
@@ -196,6 +197,21 @@ def test_pictures_cut_around_their_objects_are_noticed(tmp_path: Path) -> None:
     found = dataset(tmp_path / "cut", lambda root: cut(root, around=True))
     (finding,) = (item for item in found.findings if item.kind == "centred objects")
     assert "of 45 pictures" in finding.text
+    assert "one and the same region in every picture" in finding.text
+
+
+def test_the_score_without_looking_is_that_of_the_best_region_of_the_frame(tmp_path: Path) -> None:
+    def paint(root: Path) -> None:
+        for number in range(8):
+            labels = np.zeros((96, 110), np.uint8)
+            labels[24:72] = 255  # half of every picture of train; of test a half of that is right
+            if number >= 4:
+                labels[48:72] = 0
+            write(root, "train" if number < 4 else "test", f"scene{number}", picture(number), labels)
+
+    paint(tmp_path)
+    assert iou_without_looking(check(tmp_path).facts, "test") == pytest.approx(0.5)
+    assert iou_without_looking(check(tmp_path).facts, "train") == pytest.approx(1.0)
 
 
 def test_a_brighter_test_split_is_a_domain_shift(tmp_path: Path) -> None:

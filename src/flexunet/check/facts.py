@@ -25,6 +25,7 @@ BINS = 64
 """Bins of a band's histogram."""
 EDGE_REACH_PX = 6
 """Shifts of a mask that are tried against the image's edges."""
+_CELLS = 32
 _ROOM = 0.1
 """Share of a side that the foreground has to leave free for its place to mean anything."""
 _MARKS = (-9999.0, -32768.0, -99999.0, 65535.0)
@@ -63,6 +64,8 @@ class Facts:
     off_centre: tuple[float, float] | None
     """(rows, columns): how far the box around the foreground lies from the picture's middle, as a share of
     how far it could (0 the middle, 1 touching the rim); None without foreground or room to lie elsewhere."""
+    foreground: NDArray[np.float32] | None
+    """(32, 32): the share of foreground in each cell of a grid over the picture; None without any."""
     mask_digest: str | None
     """Equal for equal masks in any of eight positions; None without foreground or mask."""
     edges: NDArray[np.float32] | None
@@ -169,6 +172,7 @@ def facts_of(
         ignored_pixels=int(counts[IGNORE_INDEX]),
         objects=() if labels is None else _objects(labels, classes),
         off_centre=None if labels is None else _off_centre(labels, classes),
+        foreground=None if labels is None else _foreground(labels, classes),
         mask_digest=None if labels is None or member.pair.mask is None else _mask_digest(labels, classes),
         edges=None if labels is None else _edge_contrast(pixels, valid, labels, classes),
         features=describe(pixels, valid) if find_copies else None,
@@ -219,6 +223,13 @@ def _off_centre(labels: NDArray[np.uint8], classes: Classes) -> tuple[float, flo
             return None
         distances.append(abs(before - behind) / (before + behind))
     return distances[0], distances[1]
+
+
+def _foreground(labels: NDArray[np.uint8], classes: Classes) -> NDArray[np.float32] | None:
+    inside = np.isin(labels, classes.foreground).astype(np.float32)
+    if not inside.any():
+        return None
+    return np.asarray(cv2.resize(inside, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _mask_digest(labels: NDArray[np.uint8], classes: Classes) -> str | None:
