@@ -67,6 +67,24 @@ def test_a_georeference_or_size_makes_a_scene(tmp_path: Path) -> None:
     assert not is_scene(tmp_path / "missing.tif")
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--polygons", "docx"), "gpkg, geojson"),
+        (("--max-memory", "lots"), "lots"),
+        (("--dem", "a.tif"), "--dem"),
+    ],
+)
+def test_wishes_for_scenes_that_mean_nothing_are_told_for_pictures_too(
+    tmp_path: Path, words: tuple[str, str], said: str
+) -> None:
+    model = small_model(tmp_path / "m.safetensors")
+    write_png(tmp_path / "photo.png", blobs(40, 40).transpose(1, 2, 0))
+    result = run(model, tmp_path / "photo.png", "--out", tmp_path / "out", "--device", "cpu", *words)
+    assert said in str(result.exception)
+    assert not (tmp_path / "out").exists()
+
+
 def test_one_command_for_pictures_and_scenes_with_all_that_belongs_to_them(tmp_path: Path) -> None:
     model = small_model(tmp_path / "m.safetensors")
     second = small_model(tmp_path / "n.safetensors", seed=6)

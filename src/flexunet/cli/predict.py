@@ -192,8 +192,7 @@ def predict_command(
         truth_attribute=truth_attribute,
         overwrite=overwrite,
     )
-    if scenes:
-        wishes.check(predictor.record.classes)
+    wishes.check(predictor.record.classes)
     failed = done = 0
     if pictures and wishes.only_scenes:
         typer.echo(
@@ -276,5 +275,6 @@ def _predict_pictures(
         typer.echo(f"Not predicted: {problem}", err=True)
     written, seconds = len(report.written), time.monotonic() - started
     if written:
-        typer.echo(f"{written} pictures in {seconds:.1f} s ({written / max(seconds, 1e-9):.1f} a second)")
+        pictures = "1 picture" if written == 1 else f"{written} pictures"
+        typer.echo(f"{pictures} in {seconds:.1f} s ({written / max(seconds, 1e-9):.1f} a second)")
     return report
