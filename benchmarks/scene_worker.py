@@ -14,7 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # both as the flexunet command does
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import torch
 from torch import Tensor, nn
