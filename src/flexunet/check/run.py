@@ -19,8 +19,8 @@ from .verdict import remember
 def check(target: Path, overrides: Sequence[str] = (), *, progress: Progress | None = None) -> Check:
     """Look at every pair of a dataset folder or of the dataset that a config names.
 
-    Time: about 50 ms a picture and core, most of it for local features; twice as much where `OPENBLAS_NUM_THREADS`
-    was not 1 when NumPy was loaded (the command sees to it). Memory: about 0.1 MB a picture.
+    Time: about 50 ms a picture and core, most of it for local features; twice as much where NumPy was loaded
+    without `OPENBLAS_NUM_THREADS=1` (the command sees to it). Memory: about 0.1 MB a picture.
 
     Raises:
         ConfigError, DataError: nothing there that could be checked.

@@ -50,7 +50,7 @@ def main() -> None:
     """Entry point: runs a command and turns what goes wrong into one message and an exit code."""
     # PyTorch reads it before its first tensor: huge pages make fresh memory three times cheaper (Linux)
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-    # NumPy reads it when it is loaded: the rooms bring their own threads, BLAS's would wait busily beside them
+    # NumPy reads it when it is loaded: rooms bring their own threads, BLAS's would wait busily beside them
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
