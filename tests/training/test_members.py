@@ -5,6 +5,7 @@ import json
 import logging
 import signal
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,15 @@ class StopAtSecond(logging.Handler):
             signal.raise_signal(signal.SIGINT)
 
 
+@pytest.fixture
+def ctrl_c_heard() -> Iterator[None]:
+    """A job in a shell's background is started with Ctrl-C ignored, which Python leaves as it is."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c_heard")
 def test_an_interrupted_command_goes_on_where_it_was(small: Config) -> None:
     out = small.output.dir
     handler, log = StopAtSecond(), logging.getLogger("flexunet")
