@@ -58,9 +58,8 @@ def main() -> None:
         export(*options.paths)
         return
     predictor = predictor_of(options.model, options.precision)
-    print(
-        json.dumps(predict(predictor, options) | (predictor.halts.facts() if options.job == "share" else {}))
-    )
+    result = predict(predictor, options)
+    print(json.dumps(result | predictor.halts.facts() if options.job == "share" else result))
 
 
 class Halts:

@@ -139,7 +139,7 @@ def iou_without_looking(facts: Sequence[Facts], split: str) -> float | None:
     train, other = (_foregrounds(facts, name) for name in ("train", split))
     if not len(train[0]) or not len(other[0]):
         return None
-    usual = np.average(train[0], axis=0)
+    usual = train[0].mean(0)
     regions = [usual >= level for level in np.quantile(usual, np.linspace(0, 0.99, 100))]
     best = max(regions, key=lambda region: _pooled_iou(region, *train))
     return _pooled_iou(best, *other)
