@@ -42,9 +42,9 @@ import flexunet.check
 from check_dataset import Planted, read_planted, write_planted
 from flexunet.check import check, find_overlaps
 from flexunet.check.near import Features, Match, describe, find_copies
-from flexunet.check.near.search import in_threads
 from flexunet.config.schema import DataConfig
 from flexunet.cores import available_cores
+from flexunet.parallel import in_parallel
 from flexunet.views.pair_sheet import PairCard, pair_sheet
 from machine import machine_facts, save
 from planted_leaks import PLANTS, Pixels, neighbouring_crops
@@ -76,7 +76,7 @@ def read_bijie(folder: Path) -> list[tuple[str, Pixels]]:
 
 def described(pictures: Sequence[Pixels]) -> list[Features]:
     """What the search sees of pictures (H, W, 3)."""
-    return list(in_threads(lambda pixels: describe(pixels.transpose(2, 0, 1)), pictures))
+    return list(in_parallel(lambda pixels: describe(pixels.transpose(2, 0, 1)), pictures))
 
 
 def plant(kind: str, originals: Sequence[Original], options: argparse.Namespace) -> list[tuple[int, Pixels]]:

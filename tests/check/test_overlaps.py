@@ -10,7 +10,7 @@ from hypothesis.strategies import integers, sampled_from
 from numpy.testing import assert_array_equal
 
 from flexunet.check import Overlap, find_overlaps, join_groups
-from flexunet.check.overlaps import MOST_ANCHORS, NEIGHBOURHOOD_PX, WINDOW_PX, find_anchors
+from flexunet.check.anchors import MOST_ANCHORS, NEIGHBOURHOOD_PX, WINDOW_PX, Anchors, find_anchors, refuted
 from shared_data import SHARED, needs_shared
 
 SURE_PX = WINDOW_PX + NEIGHBOURHOOD_PX - 1
@@ -46,6 +46,43 @@ def test_two_crops_of_a_scene_are_found_with_their_shift(
 
 def test_pictures_of_different_ground_do_not_overlap() -> None:
     assert find_overlaps([noise(seed, 50, 70) for seed in range(6)]).pairs == ()
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    dy=integers(-60, 60),
+    dx=integers(-60, 60),
+    height=integers(WINDOW_PX, 60),
+    width=integers(WINDOW_PX, 60),
+    colours=sampled_from([2, 5, 256]),
+    thinned=sampled_from([(1, 1), (4, 1), (1, 2), (4, 4)]),
+)
+def test_no_true_shift_is_refuted_by_anchors_alone(
+    dy: int, dx: int, height: int, width: int, colours: int, thinned: tuple[int, int]
+) -> None:
+    scene = np.random.default_rng(7).integers(0, colours, (200, 200)).astype(np.uint8)
+    first, second = (
+        thin(find_anchors(scene[y : y + h, x : x + w]), every)
+        for (y, x, h, w), every in zip(
+            [(70, 70, 50, 50), (70 + dy, 70 + dx, height, width)], thinned, strict=True
+        )
+    )
+    assert not refuted(first, second, dy, dx)
+    assert not refuted(second, first, -dy, -dx)
+
+
+def test_a_wrong_shift_between_textured_pictures_is_refuted_unread() -> None:
+    scene = noise(8, 100, 100)
+    first, second = find_anchors(scene[:60, :60]), find_anchors(scene[20:90, 30:95])
+    assert not refuted(first, second, 20, 30)
+    assert refuted(first, second, 20, 29)
+    assert refuted(first, find_anchors(noise(9, 60, 60)), 3, -5)
+
+
+def thin(anchors: Anchors, every: int) -> Anchors:
+    """What is kept of the anchors of a larger picture."""
+    few = anchors.hashes % np.uint64(every) == 0
+    return Anchors(anchors.hashes[few], anchors.ys[few], anchors.xs[few], anchors.shape, every)
 
 
 def test_one_differing_pixel_in_the_shared_rectangle_refutes() -> None:
@@ -84,9 +121,9 @@ def test_groups_join_what_is_connected_through_others() -> None:
 
 
 def test_progress_counts_every_picture() -> None:
-    calls: list[tuple[int, int]] = []
-    find_overlaps([noise(9, 20, 20)] * 3, progress=lambda done, total: calls.append((done, total)))
-    assert calls == [(1, 3), (2, 3), (3, 3)]
+    calls: list[tuple[str, int, int]] = []
+    find_overlaps([noise(9, 20, 20)] * 3, progress=lambda *told: calls.append(told))
+    assert calls == [("comparing", 1, 3), ("comparing", 2, 3), ("comparing", 3, 3)]
 
 
 class Decoded:

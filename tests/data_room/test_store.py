@@ -130,9 +130,9 @@ def test_two_processes_at_once_agree(tmp_path: Path) -> None:
 
 
 def test_progress_counts_every_image(tmp_path: Path) -> None:
-    seen: list[tuple[int, int]] = []
-    open_store(make(tmp_path), "train", progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
+    seen: list[tuple[str, int, int]] = []
+    open_store(make(tmp_path), "train", progress=lambda stage, done, total: seen.append((stage, done, total)))
+    assert seen == [("decoding", done, 5) for done in (1, 2, 3, 4, 5)]
 
 
 def test_large_pictures_are_kept_reduced_unless_full_size_is_asked_for(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """What a careful colleague would find before training: leaks, faults, contradictions, numbers."""
 
+from .components import join_groups
 from .dataset import find_dataset
-from .overlaps import Overlap, Overlaps, find_overlaps, join_groups
+from .overlaps import Overlap, Overlaps, find_overlaps
 from .report import Check, write_report
 from .run import check, check_dataset
 from .setting_aside import set_aside

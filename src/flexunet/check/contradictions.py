@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from ..classes import IGNORE_INDEX, Classes
 from ..config.schema import DataConfig
+from ..parallel import in_parallel
+from .components import by_component
 from .facts import Facts, read_labels
 from .links import Link
 
@@ -48,17 +50,23 @@ def compare_masks(
     def labels_of(index: int) -> NDArray[np.uint8] | None:
         return read_labels(facts[index].member, data, facts[index].size)
 
-    found = []
-    for number, link in enumerate(links):
-        if link.matrix is None:
-            continue
-        one, other = labels_of(link.first), labels_of(link.second)
-        if one is None or other is None:
-            continue
-        agreement = _agreement(number, link, one, other, classes)
-        if agreement is not None:
-            found.append(agreement)
-    return found
+    mapped = [number for number, link in enumerate(links) if link.matrix is not None]
+    components = by_component(len(facts), [(links[number].first, links[number].second) for number in mapped])
+
+    def compare(component: list[int]) -> list[Agreement]:
+        found = []
+        for number in (mapped[position] for position in component):
+            link = links[number]
+            one, other = labels_of(link.first), labels_of(link.second)
+            if one is None or other is None:
+                continue
+            agreement = _agreement(number, link, one, other, classes)
+            if agreement is not None:
+                found.append(agreement)
+        return found
+
+    agreements = (found for of_component in in_parallel(compare, components) for found in of_component)
+    return sorted(agreements, key=lambda agreement: agreement.link)
 
 
 def _agreement(

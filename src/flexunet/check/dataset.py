@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ from ..config.schema import DataConfig
 from ..data import Pair, pairs_of_split
 from ..data.folders import Split
 from ..errors import DataError, Problem
+from ..progress import Tell
 from .survey import survey
 
-Progress = Callable[[str, int, int], None]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 
 
@@ -48,7 +48,7 @@ class Dataset:
     """Group of each member by its name, as the manifest of `flexunet prepare` says; empty without one."""
 
 
-def find_dataset(target: Path, overrides: Sequence[str] = (), progress: Progress | None = None) -> Dataset:
+def find_dataset(target: Path, overrides: Sequence[str] = (), progress: Tell | None = None) -> Dataset:
     """The dataset that a folder holds or a config names.
 
     A folder's classes and bands are found by a survey; a config says them. Images without mask and masks

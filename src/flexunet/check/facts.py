@@ -15,11 +15,12 @@ from ..config.schema import DataConfig
 from ..data import decode_mask
 from ..data.entry import digest_of
 from ..errors import FlexunetError
+from ..parallel import in_parallel
+from ..progress import Tell
 from ..raster import Grid, Picture, read_picture
-from .dataset import Dataset, Member, Progress
+from .anchors import Anchors, find_anchors
+from .dataset import Dataset, Member
 from .near import Features, describe, without_collar
-from .near.search import in_threads
-from .overlaps import Anchors, find_anchors
 
 BINS = 64
 """Bins of a band's histogram."""
@@ -88,7 +89,7 @@ class Unreadable:
 
 
 def gather(
-    dataset: Dataset, *, find_copies: bool = True, progress: Progress | None = None
+    dataset: Dataset, *, find_copies: bool = True, progress: Tell | None = None
 ) -> Iterator[Facts | Unreadable]:
     """Facts of every member, in order; memory of a few pictures."""
     classes = dataset.data.class_table()
@@ -96,10 +97,7 @@ def gather(
     def look(member: Member) -> Facts | Unreadable:
         return facts_of(member, dataset.data, classes, find_copies=find_copies)
 
-    for done, facts in enumerate(in_threads(look, dataset.members), 1):
-        if progress is not None:
-            progress("reading", done, len(dataset.members))
-        yield facts
+    yield from in_parallel(look, dataset.members, stage="reading", progress=progress)
 
 
 def read_member(member: Member, data: DataConfig) -> Picture:

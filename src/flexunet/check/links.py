@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from ..config.schema import DataConfig
 from ..errors import FlexunetError
-from .dataset import Dataset, Member, Progress
+from ..progress import Tell
+from .components import join_groups
+from .dataset import Dataset, Member
 from .facts import Facts, read_member
 from .footprints import overlapping_footprints
 from .names import sibling_groups
 from .near import find_copies
-from .overlaps import Overlaps, join_groups, match_anchors
+from .overlaps import Overlaps, match_anchors
 
 Reason = Literal["same pixels", "shared ground", "copy", "name", "footprint", "group"]
 REASONS: dict[Reason, str] = {
@@ -70,7 +72,7 @@ class Link:
 
 
 def find_links(
-    dataset: Dataset, facts: Sequence[Facts], *, progress: Progress | None = None
+    dataset: Dataset, facts: Sequence[Facts], *, progress: Tell | None = None
 ) -> tuple[list[Link], list[str]]:
     """All links between the members that `facts` are about (positions count in `facts`), and notes.
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import DataError
+from ..progress import Tell
 from .contradictions import compare_masks
-from .dataset import Dataset, Progress, find_dataset
+from .dataset import Dataset, find_dataset
 from .facts import Unreadable, gather, usable
 from .findings import all_findings
 from .links import find_links
@@ -16,7 +17,7 @@ from .statistics import numbers_of
 from .verdict import remember
 
 
-def check(target: Path, overrides: Sequence[str] = (), *, progress: Progress | None = None) -> Check:
+def check(target: Path, overrides: Sequence[str] = (), *, progress: Tell | None = None) -> Check:
     """Look at every pair of a dataset folder or of the dataset that a config names.
 
     Time: about 50 ms a picture and core, most of it for local features; twice as much where NumPy was loaded
@@ -28,7 +29,7 @@ def check(target: Path, overrides: Sequence[str] = (), *, progress: Progress | N
     return check_dataset(find_dataset(target, overrides, progress), progress=progress)
 
 
-def check_dataset(dataset: Dataset, *, progress: Progress | None = None) -> Check:
+def check_dataset(dataset: Dataset, *, progress: Tell | None = None) -> Check:
     """The same for a dataset that was found already."""
     looked = list(gather(dataset, progress=progress))
     facts = usable(looked)

@@ -12,9 +12,10 @@ import numpy as np
 
 from ..errors import DataError, OutputExistsError
 from ..files import write_text
+from ..progress import Tell
 from ..views import Card, display_rgb, gallery
 from ..views.stats_page import SplitCharts, draw_stats
-from .dataset import Dataset, Progress, find_dataset
+from .dataset import Dataset, find_dataset
 from .facts import Facts, gather, read_labels, read_member, usable
 from .statistics import SplitNumbers, as_json, histograms, numbers_of
 
@@ -56,7 +57,7 @@ class Stats:
         return "\n".join(lines)
 
 
-def stats(target: Path, overrides: Sequence[str] = (), *, progress: Progress | None = None) -> Stats:
+def stats(target: Path, overrides: Sequence[str] = (), *, progress: Tell | None = None) -> Stats:
     """Count a dataset folder or the dataset that a config names.
 
     Raises:

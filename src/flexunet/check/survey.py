@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from ..config.schema import DataConfig, SplitConfig
 from ..data import Pair, Pairing, decode_mask, match_files, split_folders
 from ..errors import DataError, FlexunetError, Problem
+from ..progress import Tell
 from ..raster import open_raster
 from .class_settings import class_settings
 from .found_classes import find_classes
@@ -25,7 +26,6 @@ _FLAT_NAMES = (
     ("image", "label"),
 )
 _DECODED = 20
-Progress = Callable[[str, int, int], None]
 """Told (what is being done, items done, items in all)."""
 
 
@@ -53,7 +53,7 @@ class Survey:
         ) | {"data.classes", "data.size", "data.sizing", "data.mask_encoding"}
 
 
-def survey(root: Path, *, max_files: int = 200, progress: Progress | None = None) -> Survey:
+def survey(root: Path, *, max_files: int = 200, progress: Tell | None = None) -> Survey:
     """Look into a dataset folder: at most `max_files` masks in full and as many image headers, evenly spread.
 
     Layouts: {train,valid,test}/{images,masks}; images/ and masks/ without splits; the raw Bijie material
@@ -149,7 +149,7 @@ def _set_fields(data: DataConfig) -> dict[str, Any]:
     return {name: getattr(data, name) for name in data.model_fields_set}
 
 
-def _told(stage: str, paths: list[Path], progress: Progress | None) -> Iterator[Path]:
+def _told(stage: str, paths: list[Path], progress: Tell | None) -> Iterator[Path]:
     """The paths one by one, telling how far it is."""
     for number, path in enumerate(paths):
         if progress is not None:

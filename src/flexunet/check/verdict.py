@@ -23,10 +23,10 @@ from ..data.cache import cache_folder
 from ..data.folders import Split
 from ..errors import FlexunetError
 from ..files import write_text
+from ..parallel import in_parallel
 from .names import sibling_groups
 from .near.candidates import Candidate, whole_candidates
 from .near.features import Features, describe
-from .near.search import in_threads
 from .near.verify import verify
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def _look(train: Store, other: Store, split: Split) -> Verdict:
         store, _, index = place
         return describe(store.image(index), store.valid(index), local=False)
 
-    features = list(in_threads(thumb, places))
+    features = list(in_parallel(thumb, places))
     border = len(train)
 
     def across(first: int, second: int) -> bool:
@@ -155,7 +155,7 @@ def _look(train: Store, other: Store, split: Split) -> Verdict:
         return verify(candidate, features[candidate.first], features[candidate.second]) is not None
 
     candidates = [item for item in whole_candidates(features) if across(item.first, item.second)]
-    proven = in_threads(proof, candidates)
+    proven = in_parallel(proof, candidates)
     found = {(item.first, item.second) for item, ok in zip(candidates, proven, strict=True) if ok}
     for members in _equal(features):
         found |= {pair for pair in combinations(members, 2) if across(*pair)}

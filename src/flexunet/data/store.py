@@ -15,9 +15,7 @@ on disk, 40 MB in memory, however often they are read. Ten times the whole set (
 from __future__ import annotations
 
 import hashlib
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,17 +23,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config.schema import DataConfig
-from ..cores import available_cores
 from ..errors import DataError, Problem
+from ..parallel import in_parallel
+from ..progress import Tell
 from .cache import cache_folder, decoding_key
-from .decoder import Decoder, Failure
+from .decoder import Decoder
 from .entry import Entry
 from .folders import Split, split_folders
 from .folds import pairs_of_split
 from .pairs import Pair
-
-Progress = Callable[[int, int], None]
-"""Called with the number of images done and their total, from the thread that opened the store."""
 
 _LISTED_NOTES = 3
 
@@ -96,7 +92,7 @@ class Store:
 
 
 def open_store(
-    data: DataConfig, split: Split, *, progress: Progress | None = None, full_size: bool = False
+    data: DataConfig, split: Split, *, progress: Tell | None = None, full_size: bool = False
 ) -> Store:
     """The decoded images of a split, from the cache as far as it is up to date.
 
@@ -112,7 +108,7 @@ def open_store(
     folded = data.fold is not None and split != "test"
     cache, notes = cache_folder(data, split_folders(data, "train" if folded else split))
     decoder = Decoder(data, cache / decoding_key(data), full_size)
-    results = _in_order(decoder, pairing.pairs, progress)
+    results = in_parallel(decoder, pairing.pairs, stage="decoding", progress=progress)
     pairs, entries, problems = [], [], []
     for pair, result in zip(pairing.pairs, results, strict=True):
         if isinstance(result, Entry):
@@ -130,31 +126,6 @@ def open_store(
         raise DataError(f"no image of the {split} split can be decoded")
     told = [(pair.id, entry.header.notes) for pair, entry in zip(pairs, entries, strict=True)]
     return Store(pairs, entries, [*pairing.notes, *notes, *gathered_notes(told)])
-
-
-def _in_order(
-    decoder: Decoder, pairs: Sequence[Pair], progress: Progress | None
-) -> Iterator[Entry | Failure]:
-    """Results in the order of the pairs; few pictures are in memory at any time."""
-    workers = available_cores()
-    waiting: deque[Future[Entry | Failure]] = deque()
-    done = 0
-    with ThreadPoolExecutor(workers, "decode") as pool:
-        try:
-            for pair in pairs:
-                waiting.append(pool.submit(decoder, pair))
-                if len(waiting) > 4 * workers:
-                    yield waiting.popleft().result()
-                    done += 1
-                    if progress is not None:
-                        progress(done, len(pairs))
-            while waiting:
-                yield waiting.popleft().result()
-                done += 1
-                if progress is not None:
-                    progress(done, len(pairs))
-        finally:
-            pool.shutdown(cancel_futures=True)
 
 
 def _contradictions(pairs: Sequence[Pair], entries: Sequence[Entry]) -> list[Problem]:

@@ -30,8 +30,6 @@ def open_split(record: ModelRecord, data: DataConfig, split: Split, tell: Progre
         )
     seen = ("bands", "channels", "nodata", "alpha", "exif_orientation")
     data = data.model_copy(update={name: getattr(record.data, name) for name in seen})
-    store = open_store(
-        data, split, full_size=True, progress=lambda done, images: tell("decoding", done, images)
-    )
+    store = open_store(data, split, full_size=True, progress=tell)
     check_fit(store.image(0), record, "the data")
     return store

@@ -16,6 +16,8 @@ import numpy as np
 
 from ..cores import available_cores
 from ..errors import DataError, Problem
+from ..parallel import in_parallel
+from ..progress import Tell
 from .describing import write_data_configs
 from .items import Source
 from .layouts import read_layout
@@ -23,7 +25,6 @@ from .measuring import Part, measure, with_classes
 from .merging import merge_labels
 from .offline import read_variants
 from .options import Options, read_options
-from .parallel import Progress, in_parallel
 from .planning import Plan, make_plan
 from .resuming import MANIFEST, Journal, check_destination, growing_folder
 from .split import SPLITS
@@ -54,7 +55,7 @@ def prepare(
     *,
     overwrite: bool = False,
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: Tell | None = None,
     **choices: Any,
 ) -> Prepared:
     """Turn raw material into a dataset folder: read, group, split, write.
@@ -92,9 +93,8 @@ def prepare(
                 journal.add(part.id, writer.write(part, folder))
             return journal.done[part.id]
 
-        entries = [
-            entry for made in in_parallel(work, plan.parts, workers, "writing", progress) for entry in made
-        ]
+        made = in_parallel(work, plan.parts, workers=workers, ahead=2, stage="writing", progress=progress)
+        entries = [entry for of_part in made for entry in of_part]
         counts = _counts(plan, entries)
         _write_manifest(folder / MANIFEST, source, plan, options, entries, counts, writer.mask_style)
         if plan.folds or writer.mask_style != "keep":

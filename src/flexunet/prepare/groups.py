@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
 from ..check import Overlaps, find_overlaps, join_groups
 from ..data.table import match_ids
 from ..data.table import read_table as read_column
+from ..progress import Tell
 from .items import Item
 from .pixels import picture_for_matching
 
@@ -59,7 +60,7 @@ class _Pictures(Sequence[Any]):
         return picture_for_matching(self._items[index])
 
 
-def find_shared_ground(items: Sequence[Item], progress: Callable[[int, int], None] | None = None) -> Overlaps:
+def find_shared_ground(items: Sequence[Item], progress: Tell | None = None) -> Overlaps:
     """The pairs of pictures that share ground pixel for pixel."""
     return find_overlaps(_Pictures(items), progress=progress)
 

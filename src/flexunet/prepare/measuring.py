@@ -11,10 +11,11 @@ from ..classes import IGNORE_INDEX
 from ..config.schema import ClassConfig, DataConfig
 from ..data import gathered_notes
 from ..errors import DataError, FlexunetError, Problem, RasterError
+from ..parallel import in_parallel
+from ..progress import Tell
 from ..raster import Grid, Window
 from .items import Item, MaskFile, Source
 from .options import Options
-from .parallel import Progress, in_parallel
 from .pixels import Piece, output_size, read_piece
 from .settings import decodes_otherwise, laid_over, read_settings, reads_otherwise
 from .tiling import Ground, ground_of, tile_windows
@@ -126,7 +127,7 @@ def _colour(label: int) -> tuple[int, int, int]:
 
 
 def measure(
-    source: Source, options: Options, workers: int, progress: Progress | None
+    source: Source, options: Options, workers: int, progress: Tell | None
 ) -> tuple[tuple[Part, ...], tuple[str, ...]]:
     """All parts, in the order of the items; notes. Everything is decoded, so that damage shows early.
 
@@ -149,7 +150,8 @@ def measure(
 
     parts: list[Part] = []
     problems: list[Problem] = []
-    for found, wrong in in_parallel(look, source.items, workers, "checking", progress):
+    looked = in_parallel(look, source.items, workers=workers, ahead=2, stage="checking", progress=progress)
+    for found, wrong in looked:
         parts += found
         problems += wrong
     problems += _differing(parts)

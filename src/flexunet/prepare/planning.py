@@ -11,11 +11,11 @@ import numpy as np
 
 from ..check import Overlap
 from ..errors import DataError, Problem
+from ..progress import Tell
 from .groups import alone, find_shared_ground, joined, match_pattern, read_table
 from .items import Item, Source
 from .measuring import Part
 from .options import Options
-from .parallel import Progress
 from .split import SPLITS, assign_groups, share_strata, split_groups
 from .tiling import block_groups, too_near, touching_pairs
 
@@ -43,7 +43,7 @@ class Plan:
     notes: tuple[str, ...] = ()
 
 
-def make_plan(source: Source, parts: Sequence[Part], options: Options, progress: Progress | None) -> Plan:
+def make_plan(source: Source, parts: Sequence[Part], options: Options, progress: Tell | None) -> Plan:
     """Choose, group and split.
 
     Raises:
@@ -109,9 +109,7 @@ def _strata(parts: Sequence[Part], source: Source, options: Options) -> dict[str
 _Grouped = tuple[str, dict[str, str], tuple[Overlap, ...], tuple[str, ...]]
 
 
-def _item_groups(
-    source: Source, parts: Sequence[Part], options: Options, progress: Progress | None
-) -> _Grouped:
+def _item_groups(source: Source, parts: Sequence[Part], options: Options, progress: Tell | None) -> _Grouped:
     """Where the groups come from, the group of every item, shared ground, notes."""
     items = source.items
     overlaps: tuple[Overlap, ...] = ()
@@ -143,7 +141,7 @@ def _item_groups(
 
 
 def _shared_ground(
-    items: Sequence[Item], parts: Sequence[Part], progress: Progress | None
+    items: Sequence[Item], parts: Sequence[Part], progress: Tell | None
 ) -> tuple[tuple[Overlap, ...], list[tuple[int, int]], tuple[str, ...]]:
     """Pixel-equal overlaps, all pairs on shared ground (also by coordinates), and notes."""
     area: Counter[str] = Counter()
@@ -163,10 +161,9 @@ def _shared_ground(
     free = [item for item in items if item.id not in known and area[item.id] <= _LARGEST_MATCHED_PX]
     found: tuple[Overlap, ...] = ()
     if len(free) > 1:
-        told = None if progress is None else lambda done, total: progress("comparing", done, total)
         found = tuple(
             Overlap(places[free[p.first].id], places[free[p.second].id], p.dy, p.dx, p.height, p.width)
-            for p in find_shared_ground(free, told).pairs
+            for p in find_shared_ground(free, progress).pairs
         )
     notes = []
     if found:

@@ -13,8 +13,9 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from ...parallel import in_parallel
 from .features import Features, mirrored
-from .words import Descriptors, grow
+from .words import Descriptors, Tree, grow
 
 NEAR = 110.0
 """Largest distance of descriptors (length about 255) that vote."""
@@ -67,12 +68,19 @@ def vote(features: Sequence[Features], seed: int = 0) -> list[Vote]:
     descriptors = np.concatenate([item.descriptors for item in features])
     tree = grow(descriptors, seed)
     plain = _Side(owners, points, descriptors, tree.words(descriptors))
-    found = _counted(plain, plain, sizes, mirror=False)
-    upside_down = points * np.array([1, -1, 1, -1], np.float32)
-    upside_down[:, 1] += sizes[owners, 0] - 1
-    turned_over = mirrored(descriptors)
-    other = _Side(owners, upside_down, turned_over, tree.words(turned_over))
-    return found + _counted(other, plain, sizes, mirror=True)
+
+    def voted(mirror: bool) -> list[Vote]:
+        return _counted(_turned_over(plain, tree, sizes) if mirror else plain, plain, sizes, mirror=mirror)
+
+    return [found for side in in_parallel(voted, (False, True)) for found in side]
+
+
+def _turned_over(side: _Side, tree: Tree, sizes: NDArray[np.float32]) -> _Side:
+    """What the features would be if every picture were mirrored, upside down."""
+    points = side.points * np.array([1, -1, 1, -1], np.float32)
+    points[:, 1] += sizes[side.owners, 0] - 1
+    descriptors = mirrored(side.descriptors)
+    return _Side(side.owners, points, descriptors, tree.words(descriptors))
 
 
 def _counted(a: _Side, b: _Side, sizes: NDArray[np.float32], *, mirror: bool) -> list[Vote]:

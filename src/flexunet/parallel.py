@@ -10,40 +10,37 @@ from typing import TypeVar
 
 import cv2
 
-Progress = Callable[[str, int, int], None]
-"""Told (what is being done, items done, items in all)."""
+from .cores import available_cores
+from .progress import Tell
 
 Thing = TypeVar("Thing")
 Result = TypeVar("Result")
-
-_AHEAD = 2  # things under way a worker
 
 
 def in_parallel(
     work: Callable[[Thing], Result],
     things: Sequence[Thing],
-    workers: int,
+    *,
+    workers: int | None = None,
+    ahead: int = 4,
     stage: str = "",
-    progress: Progress | None = None,
+    progress: Tell | None = None,
 ) -> Iterator[Result]:
-    """`work` of each thing, in order, by threads (decoding, warps and encoding let go of Python's lock)."""
-    with one_thread_a_call(), ThreadPoolExecutor(workers) as pool:
+    """`work` of each thing, in order, by threads (decoding, warps and encoding let go of Python's lock).
+
+    workers: threads; None: one for each core. ahead: results a worker may be ahead of whoever takes them.
+    progress: told (`stage`, things done, all things).
+    """
+    workers = workers or available_cores()
+    with one_thread_a_call(), ThreadPoolExecutor(workers, "flexunet") as pool:
         under_way: deque[Future[Result]] = deque()
-        done = 0
-        rest = iter(things)
         try:
-            for thing in rest:
+            for submitted, thing in enumerate(things, 1):
                 under_way.append(pool.submit(work, thing))
-                if len(under_way) >= _AHEAD * workers:
+                while len(under_way) > (ahead * workers if submitted < len(things) else 0):
                     yield under_way.popleft().result()
-                    done += 1
                     if progress is not None:
-                        progress(stage, done, len(things))
-            while under_way:
-                yield under_way.popleft().result()
-                done += 1
-                if progress is not None:
-                    progress(stage, done, len(things))
+                        progress(stage, submitted - len(under_way), len(things))
         finally:
             for future in under_way:
                 future.cancel()
