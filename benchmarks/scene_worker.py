@@ -99,7 +99,7 @@ class Halts:
         halted = time.perf_counter()
         call(images)  # the cores wake up
         started = time.perf_counter()
-        for _ in range(6):
+        for _ in range(24):
             self._tiles += len(call(images))
         ended = time.perf_counter()
         self._seconds += ended - started
@@ -141,7 +141,7 @@ def predict(predictor: HaltedPredictor, options: argparse.Namespace) -> dict[str
     limit = parse_bytes(options.max_memory) if options.max_memory else None
     wishes = SceneOptions(overwrite=True, max_memory=limit)
     job = plan_scene(predictor, scene, wishes)
-    predictor.halts.every = 16 if options.job == "share" else 0
+    predictor.halts.every = 96 if options.job == "share" else 0
     result = predict_scene(predictor, scene, out, wishes, job=job)
     return {
         "seconds": result.seconds,

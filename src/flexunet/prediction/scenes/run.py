@@ -20,6 +20,7 @@ from .options import Progress, SceneOptions, SceneResult
 from .source import SceneSource
 from .stream import Assembler, Event, Run, read_tiles, through_network
 from .threads import Behind, read_ahead
+from .turns import Turns
 
 PixelsDone = Callable[[int], None]
 """Gets the pixels of the scene that are written so far."""
@@ -121,6 +122,7 @@ def compute_parts(
             progress(writer.pixels)
 
     ahead = AHEAD * job.batch_size
+    turns = Turns.on(predictor.compute.device)
     # on a CPU images pass one by one: a batch would only be copied together and apart
     batch = 1 if predictor.compute.device.type == "cpu" else job.batch_size
     with gdal_session(job.cache), _named(job, folder):
@@ -128,8 +130,8 @@ def compute_parts(
         source = SceneSource(job.scene, predictor.record, collar=job.collar, threads=READ_THREADS)
         with (
             source,
-            read_ahead(read_tiles(run, source, job.framing, aoi), ahead) as events,
-            Behind(consume, ahead, writer.abandon) as behind,
+            read_ahead(read_tiles(run, source, job.framing, aoi), ahead, turns) as events,
+            Behind(consume, ahead, writer.abandon, turns) as behind,
         ):
             for event in through_network(events, call, job.framing, batch):
                 behind.give(event)
