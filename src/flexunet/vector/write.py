@@ -15,6 +15,7 @@ from ..classes import IGNORE_INDEX, Classes
 from ..errors import DataError, OutputExistsError
 from ..files import whole_file
 from ..raster import RasterReader, Window, open_raster
+from ..raster.session import gdal_session
 from .attributes import columns_of
 from .files import GEOMETRY, format_of, paths_of, write_layer
 from .inventory import Inventory, write_inventory
@@ -30,6 +31,7 @@ Progress = Callable[[int, int], None]
 
 _READ_PIXELS = 2**20
 _MOST_OPEN_CORNERS = 10_000_000
+_CACHE_BYTES = 128 * 2**20
 _LONLAT = "EPSG:4326"
 
 
@@ -101,6 +103,7 @@ def write_polygons(
     background = () if classes.background is None else (classes.background,)
     skipped = tuple(skip) if skip is not None else background
     with ExitStack() as stack:
+        stack.enter_context(gdal_session(_CACHE_BYTES))
         source = _Source(stack, class_map, len(classes) - open_class, probability, applicability, dem)
         surveyor = source.surveyor
         counted = Inventory(classes.names, "px" if surveyor.method == "pixels" else "m2")
