@@ -1,0 +1,177 @@
+"""What helps on Bijie: one change at a time, three seeds a row, the same small network and epochs.
+
+    python benchmarks/bench_ablation.py path/to/bijie --work WORK/ablation
+
+Augmentation (all of it, none, only geometry, only values, more of it), images without landslides (none,
+half, all, all of them twice) and `--merge-overlaps` (none, union, ignore). Every row is trained and validated
+on its own variant of the split of `prepare` and tested on the same published masks; those about merged masks
+on merged ones as well. False alarms are counted on the images without landslides of valid and test: none of
+them was trained on. Recorded in `benchmarks/results/ablation.json` after every run; what is recorded is not
+run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+from bench_recipes import flexunet, spread
+from machine import machine_facts, save
+
+HERE = Path(__file__).resolve().parent
+CONFIG = HERE.parent / "examples" / "bijie-pretrained.toml"
+PUBLISHED = "published"
+
+GEOMETRY_OFF = (
+    "augment.hflip=0", "augment.vflip=0", "augment.turns=false", "augment.rotation=0",
+    "augment.scale=[1.0,1.0]", "augment.aspect=1.0", "augment.shift=0",
+)  # fmt: skip
+VALUES_OFF = ("augment.brightness=0", "augment.contrast=0", "augment.colour=0")
+
+ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "default": (PUBLISHED, ()),
+    "no augmentation": (PUBLISHED, ("augment.enabled=false",)),
+    "geometry only": (PUBLISHED, VALUES_OFF),
+    "values only": (PUBLISHED, GEOMETRY_OFF),
+    "without shift": (PUBLISHED, ("augment.shift=0",)),
+    "and light, haze, blur, noise, JPEG": (
+        PUBLISHED,
+        (
+            "augment.gamma={probability=0.3}", "augment.shadow={probability=0.2}",
+            "augment.haze={probability=0.2}", "augment.blur={probability=0.2}",
+            "augment.noise={probability=0.2}", "augment.jpeg={probability=0.2}",
+        ),
+    ),
+    "and deformation, slant": (
+        PUBLISHED,
+        ("augment.deformation={probability=0.3}", "augment.perspective={probability=0.3}"),
+    ),
+    "and CutMix": (PUBLISHED, ("augment.mix={cutmix=0.3}",)),
+    "no negatives": ("negatives_0", ()),
+    "half of the negatives": ("negatives_half", ()),
+    "negatives twice": ("negatives_twice", ()),
+    "trained on unions": ("union", ()),
+    "trained without disagreements": ("ignore", ()),
+}  # fmt: skip
+"""Which variant of the dataset, and settings."""
+
+
+def main() -> None:
+    """Train what is missing, save after every run, print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("raw", type=Path, help="the Bijie folder as published")
+    parser.add_argument("--work", type=Path, default=Path("WORK/ablation"))
+    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--rows", nargs="*", choices=ROWS, default=list(ROWS))
+    options = parser.parse_args()
+    out = HERE / "results" / "ablation.json"
+    setting = {"size": options.size, "epochs": options.epochs, "config": CONFIG.name}
+    record: dict[str, Any] = {"machine": machine_facts(os.cpu_count() or 1), "setting": setting, "runs": {}}
+    if out.exists():
+        record = json.loads(out.read_text(encoding="utf-8"))
+        if record["setting"] != setting:
+            raise SystemExit(f"{out} is of {record['setting']}; move it away to measure {setting}")
+    for seed in range(options.seeds):  # seed by seed, so that a first table is there early
+        for name in options.rows:
+            key = f"{name}, seed {seed}"
+            if key not in record["runs"]:
+                record["runs"][key] = {"row": name, "seed": seed, **one_run(name, seed, options)}
+                save("ablation", record)
+                print(key, record["runs"][key], flush=True)
+    print(table(list(record["runs"].values())))
+
+
+def one_run(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Train and score on published masks; about merged masks on those as well."""
+    variant, settings = ROWS[name]
+    root = dataset(variant, options)
+    run = options.work / f"{name.replace(' ', '_').replace(',', '')}_{seed}"
+    common = (
+        f"data.root={root.resolve()}", f"data.size=[{options.size},{options.size}]",
+        f"train.epochs={options.epochs}", f"train.seed={seed}", f"output.dir={run.resolve()}",
+        "train.ema=0.99",
+    )  # fmt: skip
+    words = [word for item in (*common, *settings) for word in ("--set", item)]
+    started = time.monotonic()
+    flexunet("train", CONFIG, "--overwrite", *words)
+    seconds = time.monotonic() - started
+    test = scores(run, "test", dataset(PUBLISHED, options))
+    valid = scores(run, "valid", dataset(PUBLISHED, options))
+    alarms = [split["without_foreground"] for split in (test, valid)]
+    row = {
+        "iou": test["with_foreground"]["foreground"]["iou"],
+        "iou_all_images": test["foreground"]["iou"],
+        "precision": test["with_foreground"]["foreground"]["precision"],
+        "recall": test["with_foreground"]["foreground"]["recall"],
+        "valid_iou": valid["with_foreground"]["foreground"]["iou"],
+        "false_alarms": sum(part["images_with_false_alarm"] for part in alarms),
+        "false_alarm_pixels": sum(part["false_alarm_pixels"] for part in alarms)
+        / sum(part["pixels"] for part in alarms),
+        "empty_images": sum(part["images"] for part in alarms),
+        "train_seconds": round(seconds, 1),
+    }
+    if name == "default" or variant in ("union", "ignore"):
+        merged = scores(run, "test", dataset("union", options), "merged")
+        row["iou_on_unions"] = merged["with_foreground"]["foreground"]["iou"]
+    return row
+
+
+def scores(run: Path, split: str, root: Path, name: str = "published") -> dict[str, Any]:
+    """What `evaluate` says of a split of a dataset."""
+    out = run / f"scores_{split}_{name}"
+    flexunet("evaluate", run, "--split", split, "--data", root, "--out", out, "--overwrite")
+    found: dict[str, Any] = json.loads((out / "scores.json").read_text(encoding="utf-8"))
+    return found
+
+
+def dataset(variant: str, options: argparse.Namespace) -> Path:
+    """A variant of the split of `prepare`, made where it is missing."""
+    root: Path = options.work / "data" / variant
+    if root.exists():
+        return root
+    if variant == PUBLISHED:
+        flexunet("prepare", options.raw, root)
+    elif variant in ("union", "ignore"):
+        flexunet("prepare", options.raw, root, "--merge-overlaps", variant)
+    else:
+        shutil.copytree(dataset(PUBLISHED, options), root)
+        negatives = sorted((root / "train" / "negatives").iterdir())
+        if variant == "negatives_twice":
+            for path in negatives:
+                shutil.copy(path, path.with_name(f"again_{path.name}"))
+        else:
+            for path in negatives[:: 2 if variant == "negatives_half" else 1]:
+                path.unlink()
+    return root
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Mean and standard deviation over the seeds, and the mean gain over the default with the same seeds."""
+    default = {row["seed"]: row["iou"] for row in rows if row["row"] == "default"}
+    lines = [f"{'row':<36} {'IoU':>15} {'gain':>17} {'on unions':>15} {'false alarms':>12} seeds"]
+    for name in ROWS:
+        same = [row for row in rows if row["row"] == name]
+        if not same:
+            continue
+        gains = [row["iou"] - default[row["seed"]] for row in same if row["seed"] in default]
+        unions = [row["iou_on_unions"] for row in same if "iou_on_unions" in row]
+        alarms = statistics.mean(row["false_alarms"] / row["empty_images"] for row in same)
+        lines.append(
+            f"{name:<36} {spread([row['iou'] for row in same]):>15} {spread(gains) if gains else '':>17} "
+            f"{spread(unions) if unions else '':>15} {alarms:>12.3f} {len(same)}"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
