@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("raw", type=Path, help="the Bijie folder as published")
     parser.add_argument("--work", type=Path, default=Path("WORK/ablation"))
     parser.add_argument("--size", type=int, default=96)
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", nargs="*", choices=ROWS, default=list(ROWS))
     options = parser.parse_args()
@@ -99,7 +99,7 @@ def one_run(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any]
     common = (
         f"data.root={root.resolve()}", f"data.size=[{options.size},{options.size}]",
         f"train.epochs={options.epochs}", f"train.seed={seed}", f"output.dir={run.resolve()}",
-        "train.ema=0.99",
+        "train.ema=0.99", "train.epoch_pictures=0",
     )  # fmt: skip
     words = [word for item in (*common, *settings) for word in ("--set", item)]
     started = time.monotonic()

@@ -11,8 +11,9 @@ import argparse
 import json
 import os
 import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # both as the flexunet command does
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -26,8 +27,10 @@ from flexunet.config.schema import PredictConfig, ResUNetConfig
 from flexunet.modelfile import InputRecord, ModelRecord, load_model
 from flexunet.prediction import Predictor
 from flexunet.prediction.compute import Precision
-from flexunet.prediction.scenes import SceneOptions, plan_scene, predict_scene
+from flexunet.prediction.framing import Framing
+from flexunet.prediction.scenes import SceneOptions, lanes, plan_scene, predict_scene, run
 from flexunet.prediction.scenes.memory import parse_bytes
+from flexunet.prediction.scenes.stream import Event, Tile
 from flexunet.prediction.tta import ProbabilitiesOf
 
 TILE_PX = 256
@@ -57,32 +60,44 @@ def main() -> None:
     if options.job == "export":
         export(*options.paths)
         return
-    predictor = predictor_of(options.model, options.precision)
+    predictor, halts = predictor_of(options.model, options.precision), Halts()
+    if options.job == "share":
+        run.through_network = halts.through_network
     result = predict(predictor, options)
-    print(json.dumps(result | predictor.halts.facts() if options.job == "share" else result))
+    print(json.dumps(result | halts.facts() if options.job == "share" else result))
 
 
 class Halts:
-    """Times the network alone every few batches, while the scene route around it is held up.
+    """Times the network alone every few tiles, while the scene route around it is held up.
 
-    Seconds apart, so that both sides meet the same machine, whatever else runs on it. The route's threads
-    come to rest first (the reader's queue is full, the writer's empty), which counts as the route's time.
+    Seconds apart, so that both sides meet the same machine, whatever else runs on it. The tiles on their way
+    are finished first and the route's threads come to rest (the reader's queue is full, the writer's empty),
+    which counts as the route's time.
     """
 
+    EVERY, ALONE = 192, 48
+    """Tiles between two halts, and those computed in each."""
+
     def __init__(self) -> None:
-        self.every = 0
-        """Batches between two halts; 0: never."""
-        self._batches = self._tiles = 0
+        self._tiles = 0
         self._seconds = self._away = 0.0
 
-    def watch(self, call: ProbabilitiesOf) -> ProbabilitiesOf:
-        """The same call, halted now and then."""
+    def through_network(self, device: torch.device) -> lanes.Through:
+        """The route's own way through the network, halted now and then."""
+        through = lanes.through_network(device)
 
-        def watched(images: Tensor) -> Tensor:
-            self._batches += 1
-            if self.every and self._batches % self.every == 0:
-                self._halt(call, images)
-            return call(images)
+        def watched(
+            events: Iterable[Event], call: ProbabilitiesOf, framing: Framing, count: int
+        ) -> Iterator[Event]:
+            def halting() -> Iterator[Event]:
+                tiles = 0
+                for event in events:
+                    tiles += isinstance(event, Tile)
+                    if isinstance(event, Tile) and tiles % self.EVERY == 0:
+                        self._halt(lambda some: deque(through(some, call, framing, count), 0), event)
+                    yield event
+
+            return through(halting(), call, framing, count)
 
         return watched
 
@@ -90,40 +105,28 @@ class Halts:
         """Tiles of the network alone and the seconds they took, and how long the route stood still for it."""
         return {"alone_tiles": self._tiles, "alone_seconds": self._seconds, "halted_seconds": self._away}
 
-    def _halt(self, call: ProbabilitiesOf, images: Tensor) -> None:
+    def _halt(self, compute: Callable[[list[Event]], object], tile: Tile) -> None:
         busy = 1.0
         while busy > 0.1:
             before = time.process_time()
             time.sleep(0.005)
             busy = (time.process_time() - before) / 0.005
         halted = time.perf_counter()
-        call(images)  # the cores wake up
+        compute([tile] * 4)  # the cores wake up
         started = time.perf_counter()
-        for _ in range(24):
-            self._tiles += len(call(images))
+        compute([tile] * self.ALONE)
         ended = time.perf_counter()
+        self._tiles += self.ALONE
         self._seconds += ended - started
         self._away += ended - halted
 
 
-class HaltedPredictor(Predictor):
-    """A predictor whose scene route can be held up to time its network alone."""
-
-    def __init__(self, *args: Any, **settings: Any) -> None:
-        super().__init__(*args, **settings)
-        self.halts = Halts()
-
-    def probabilities_of(self, tta: bool | None = None, *, distance: bool = False) -> ProbabilitiesOf:
-        """See `Predictor`."""
-        return self.halts.watch(super().probabilities_of(tta, distance=distance))
-
-
-def predictor_of(model: str, precision: Precision) -> HaltedPredictor:
+def predictor_of(model: str, precision: Precision) -> Predictor:
     """The model of a file, or the cheap one; tiles of one size in both."""
     settings = PredictConfig(tiling="tiled")
     if model != "cheap":
         loaded = load_model(Path(model))
-        return HaltedPredictor(
+        return Predictor(
             loaded.network, loaded.record, device="cpu", precision=precision, settings=settings, own=True
         )
     record = ModelRecord(
@@ -132,16 +135,15 @@ def predictor_of(model: str, precision: Precision) -> HaltedPredictor:
         bands=Bands(names=("red", "green", "blue"), dtype="uint8", mean=(90.0,) * 3, std=(50.0,) * 3),
         data=InputRecord(size=(TILE_PX, TILE_PX), sizing="crop"),
     )
-    return HaltedPredictor(Cheap(), record, device="cpu", precision="32", settings=settings, own=True)
+    return Predictor(Cheap(), record, device="cpu", precision="32", settings=settings, own=True)
 
 
-def predict(predictor: HaltedPredictor, options: argparse.Namespace) -> dict[str, float | str]:
+def predict(predictor: Predictor, options: argparse.Namespace) -> dict[str, float | str]:
     """Seconds from the first read to the last file, and the tiles of the scene."""
     scene, out = options.paths
     limit = parse_bytes(options.max_memory) if options.max_memory else None
     wishes = SceneOptions(overwrite=True, max_memory=limit)
     job = plan_scene(predictor, scene, wishes)
-    predictor.halts.every = 96 if options.job == "share" else 0
     result = predict_scene(predictor, scene, out, wishes, job=job)
     return {
         "seconds": result.seconds,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +17,8 @@ class FeatureTap:
 
     The deepest map has most channels and is the most specific to the classes; the one before it told other
     regions and sensors from those of training better (docs/applicability.md). Of an ensemble the first
-    member is listened to. A context manager: on leaving, the network is as it was.
+    member is listened to. A context manager: on leaving, the network is as it was. Images may pass in several
+    threads; each takes its own.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -24,7 +26,7 @@ class FeatureTap:
         level = _level(network)
         assert level is not None, "this network has no way down"
         self._level = level
-        self._maps: Tensor | None = None
+        self._passed = threading.local()
 
     def __enter__(self) -> FeatureTap:
         self._handle = self._level.register_forward_hook(self._keep)
@@ -34,16 +36,17 @@ class FeatureTap:
         self._handle.remove()
 
     def _keep(self, module: nn.Module, inputs: Any, output: Tensor | Sequence[Tensor]) -> None:
-        self._maps = output if isinstance(output, Tensor) else output[max(len(output) - 2, 0)]
+        self._passed.maps = output if isinstance(output, Tensor) else output[max(len(output) - 2, 0)]
 
     def take(self, images: Tensor) -> Tensor:
-        """Features float32 (B, D) of the images (B, C, H, W) that passed last: means over what has data.
+        """Features float32 (B, D) of the images (B, C, H, W) that passed last in this thread: means over what
+        has data.
 
         Pixels without data are 0 in every channel, as `Bands.normalise` leaves them; an image without any
         other pixel is averaged as a whole.
         """
-        assert self._maps is not None, "nothing has passed"
-        maps, self._maps = self._maps.float(), None
+        maps: Tensor = self._passed.maps.float()
+        del self._passed.maps
         known = (images != 0).any(1, keepdim=True).float()
         weights = F.adaptive_avg_pool2d(known, (maps.shape[2], maps.shape[3]))
         total = weights.sum((2, 3), keepdim=True)

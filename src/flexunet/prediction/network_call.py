@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -33,7 +34,8 @@ class NetworkCall:
         self._network = _ready(network, compute, own)
         self.has_features = has_features(self._network)
         self._tap: FeatureTap | None = None
-        self._heard: list[Tensor] = []
+        self._tapping = threading.Lock()
+        self._listener = threading.local()
 
     def __call__(self, images: Tensor) -> Tensor:
         """Probabilities that sum to 1 over K."""
@@ -44,14 +46,17 @@ class NetworkCall:
 
     @contextmanager
     def listening(self) -> Iterator[list[Tensor]]:
-        """Gathers the features float32 (B, D) of all images that pass, in their order; see `FeatureTap`.
-
-        One listener at a time, in one thread.
+        """Gathers the features float32 (B, D) of all images that pass in this thread, in their order; see
+        `FeatureTap`. One listener at a time in each thread.
         """
-        self._heard = []
-        with FeatureTap(self._network) as self._tap:
-            yield self._heard
-        self._tap = None
+        with self._tapping:
+            if self._tap is None:  # it stays: hooks must not come and go while images pass
+                self._tap = FeatureTap(self._network).__enter__()
+        self._listener.heard = heard = list[Tensor]()
+        try:
+            yield heard
+        finally:
+            self._listener.heard = None
 
     def fingerprint(self) -> str:
         """A hash of the weights as they are used here, and of the arithmetic they are used in."""
@@ -67,8 +72,9 @@ class NetworkCall:
             memory_format=torch.channels_last
         )
         found = probabilities(self._network(images).float()).cpu().contiguous()
-        if self._tap is not None:
-            self._heard.append(self._tap.take(images).cpu())
+        heard: list[Tensor] | None = getattr(self._listener, "heard", None)
+        if heard is not None and self._tap is not None:
+            heard.append(self._tap.take(images).cpu())
         return found
 
 

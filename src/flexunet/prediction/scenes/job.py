@@ -18,6 +18,7 @@ from ..framing import Framing, frame
 from ..predictor import Predictor
 from .collar import Collar
 from .ground import network_shape, pixel_size_m
+from .lanes import lanes_here
 from .layers import Layers
 from .memory import FLOAT, Sizes, fit_memory, network_bytes
 from .options import SceneOptions
@@ -122,10 +123,14 @@ def plan_scene(predictor: Predictor, scene: str | Path, options: SceneOptions) -
             block_shape=source.block_shape,
             tile_input=network_input,
         )
-        gpu = predictor.compute.device.type != "cpu"
-        network = network_bytes(record, network_input, settings.batch_size if gpu else 1)
         decoded = source.decoded_bytes
-    budget = fit_memory(sizes, network + decoded, settings.batch_size, options.max_memory)
+    gpu = predictor.compute.device.type != "cpu"
+    most = settings.batch_size if gpu else lanes_here()
+
+    def network(batch: int) -> int:
+        return decoded + network_bytes(record, network_input, most if gpu else batch)
+
+    budget = fit_memory(sizes, network, most, options.max_memory)
     rows = options.part_rows or _rows_of_parts(framing, shape)
     return SceneJob(
         scene=scene,

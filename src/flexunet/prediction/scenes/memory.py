@@ -19,9 +19,10 @@ FLOAT = 4
 MB = 1_000_000
 USUAL_BUFFERS = 600 * MB
 """What the stream may take beside the network where nobody set a limit."""
+USUAL_NETWORK = 1000 * MB
+"""What more images at a time may take in the network where nobody set a limit."""
 LEAST_CACHE = 16 * MB
-AHEAD = 2
-"""Batches that wait before the network, and behind it."""
+_AHEAD_BATCHES, _AHEAD_TILES = 2, 8
 _SLACK = 1.15
 """Allocators and libraries keep some of what they were given."""
 _LIBRARIES = 120 * MB
@@ -65,7 +66,7 @@ class Sizes:
         # two rows of blocks of a level, and the one that they become
         joined = 2 * BLOCK * min(CHUNK, self.shape[1]) * (4 + 6 * self.shares)
         side = self.tile_input[0] * self.tile_input[1] * FLOAT
-        tiles = (2 * AHEAD + 2) * batch_size * side * max(self.inputs, self.classes)
+        tiles = 2 * (tiles_ahead(batch_size) + batch_size) * side * max(self.inputs, self.classes)
         return int(slab + strip + written + joined + tiles + self.cache(width))
 
     def cache(self, width: float) -> int:
@@ -89,6 +90,11 @@ class Budget:
     """Peak memory of the process in bytes."""
 
 
+def tiles_ahead(batch_size: int) -> int:
+    """Tiles that wait before the network, and behind it."""
+    return max(_AHEAD_BATCHES * batch_size, _AHEAD_TILES)
+
+
 def network_bytes(record: ModelRecord, shape: tuple[int, int], images: int) -> int:
     """Bytes of a forward pass of `images` tiles of `shape` (height, width), weights included."""
     members = record.members or (record,)
@@ -100,18 +106,21 @@ def network_bytes(record: ModelRecord, shape: tuple[int, int], images: int) -> i
     return max(item.prediction - item.weights for item in estimates) + sum(item.weights for item in estimates)
 
 
-def fit_memory(sizes: Sizes, network_of_one: int, batch_size: int, limit: int | None) -> Budget:
+def fit_memory(sizes: Sizes, network: Callable[[int], int], batch_size: int, limit: int | None) -> Budget:
     """The widest panel, then the largest batch, that keeps the process within `limit` bytes.
 
-    `network_of_one` is the memory of one tile in the network; on a CPU tiles pass one by one.
+    `network` gives the memory of a batch in the network, and of what else is there from the start. On a CPU
+    a batch is the tiles that are computed at the same time.
 
     Raises:
         ConfigError: not even a single column of tiles fits; the message says what would.
     """
-    taken = resident_bytes() + _LIBRARIES + network_of_one
-    room = (limit / _SLACK if limit is not None else taken + USUAL_BUFFERS) - taken
-    columns = len(sizes.grid.cols)
+    libraries, columns = resident_bytes() + _LIBRARIES, len(sizes.grid.cols)
     for batch in _halves(batch_size):
+        taken = libraries + network(batch)
+        if limit is None and batch > 1 and network(batch) - network(1) > USUAL_NETWORK:
+            continue
+        room = (limit / _SLACK if limit is not None else taken + USUAL_BUFFERS) - taken
         fitting = _most(columns, partial(_fits, sizes, batch, room))
         if fitting or (limit is None and batch == 1):
             fitting = max(fitting, 1)

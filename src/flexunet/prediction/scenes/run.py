@@ -14,13 +14,13 @@ from .familiarity import describe_applicability_of
 from .job import SceneJob, open_aoi, plan_scene
 from .joining import PartDone, in_a_thread, joining
 from .journal import Workbench, only_products_missing, open_workbench, work_folder
+from .lanes import through_network
 from .layers import LayerName, PartWriter
-from .memory import AHEAD
+from .memory import tiles_ahead
 from .options import Progress, SceneOptions, SceneResult
 from .source import SceneSource
-from .stream import Assembler, Event, Run, read_tiles, through_network
+from .stream import Assembler, Event, Run, read_tiles
 from .threads import Behind, read_ahead
-from .turns import Turns
 
 PixelsDone = Callable[[int], None]
 """Gets the pixels of the scene that are written so far."""
@@ -121,19 +121,17 @@ def compute_parts(
         if progress is not None and writer.pixels > before:
             progress(writer.pixels)
 
-    ahead = AHEAD * job.batch_size
-    turns = Turns.on(predictor.compute.device)
-    # on a CPU images pass one by one: a batch would only be copied together and apart
-    batch = 1 if predictor.compute.device.type == "cpu" else job.batch_size
+    ahead = tiles_ahead(job.batch_size)
+    through = through_network(predictor.compute.device)
     with gdal_session(job.cache), _named(job, folder):
         aoi = open_aoi(job)
         source = SceneSource(job.scene, predictor.record, collar=job.collar, threads=READ_THREADS)
         with (
             source,
-            read_ahead(read_tiles(run, source, job.framing, aoi), ahead, turns) as events,
-            Behind(consume, ahead, writer.abandon, turns) as behind,
+            read_ahead(read_tiles(run, source, job.framing, aoi), ahead) as events,
+            Behind(consume, ahead, writer.abandon) as behind,
         ):
-            for event in through_network(events, call, job.framing, batch):
+            for event in through(events, call, job.framing, job.batch_size):
                 behind.give(event)
 
 

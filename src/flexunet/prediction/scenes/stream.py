@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ...raster import Window
 from ..blending import Blender
 from ..framing import Framing
 from ..tiles import Span
-from ..tta import ProbabilitiesOf
 from .plan import ScenePlan
 from .resample import axis_matrix, resample
 from .source import SceneSource
@@ -136,37 +134,6 @@ def _read_asked(
         pixels[:, :, left:right], valid[:, left:right] = source.read(part)
     here = slice(window.row - top, window.row - top + window.height)
     return pixels, valid, valid & asked[here]
-
-
-def through_network(
-    events: Iterable[Event], call: ProbabilitiesOf, framing: Framing, batch_size: int
-) -> Iterator[Event]:
-    """The same events in their order, tiles as probabilities at their own size; batches of `batch_size`."""
-    held: list[Event] = []
-    images: list[torch.Tensor] = []
-
-    def flushed() -> Iterator[Event]:
-        batch = torch.stack(images) if len(images) > 1 else images[0][None] if images else None
-        outputs = iter(call(batch)) if batch is not None else iter(())
-        for event in held:
-            if isinstance(event, Tile):
-                spans = framing.grid.rows[event.row], framing.grid.cols[event.col]
-                result = framing.leave(next(outputs), (spans[0].length, spans[1].length))
-                yield Tile(event.row, event.col, result)
-            else:
-                yield event
-        held.clear()
-        images.clear()
-
-    for event in events:
-        held.append(event)
-        if isinstance(event, Tile):
-            images.append(torch.from_numpy(event.content))
-            if len(images) == batch_size:
-                yield from flushed()
-        elif not images:
-            yield from flushed()
-    yield from flushed()
 
 
 class Assembler:

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
-from .turns import Turns
-
 T = TypeVar("T")
 _WAIT_S = 0.1
 
@@ -19,26 +17,22 @@ class _End:
 
 
 @contextmanager
-def read_ahead(items: Iterable[T], most: int, turns: Turns) -> Iterator[Iterator[T]]:
+def read_ahead(items: Iterable[T], most: int) -> Iterator[Iterator[T]]:
     """The same items, made in a thread, at most `most` ahead; what goes wrong there is raised here."""
     waiting: queue.Queue[T | _End | BaseException] = queue.Queue(most)
     stop = threading.Event()
 
     def produce() -> None:
         try:
-            turns.wait()
             for item in items:
                 if not _put(waiting, item, stop):
                     return
-                turns.wait()
             _put(waiting, _End(), stop)
         except BaseException as error:
             _put(waiting, error, stop)
 
     def consume() -> Iterator[T]:
         while True:
-            if waiting.empty():
-                turns.give_way()
             item = waiting.get()
             if isinstance(item, _End):
                 return
@@ -47,13 +41,11 @@ def read_ahead(items: Iterable[T], most: int, turns: Turns) -> Iterator[Iterator
             yield item
 
     thread = threading.Thread(target=produce, name="scene reader", daemon=True)
-    turns.join(lambda: waiting.full() or not thread.is_alive())
     thread.start()
     try:
         yield consume()
     finally:
         stop.set()
-        turns.end()
         thread.join()
 
 
@@ -64,22 +56,15 @@ class Behind(Generic[T]):
     nothing more is consumed, and `abandon` runs in the thread.
     """
 
-    def __init__(
-        self, consume: Callable[[T], None], most: int, abandon: Callable[[], None], turns: Turns | None = None
-    ) -> None:
-        """`turns`: with whom it computes in turns; None: it never waits."""
+    def __init__(self, consume: Callable[[T], None], most: int, abandon: Callable[[], None]) -> None:
         self._consume, self._abandon = consume, abandon
-        self._turns = turns or Turns(taken=False)
         self._waiting: queue.Queue[T | _End] = queue.Queue(most)
         self._stop = threading.Event()
         self._fault: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="scene writer", daemon=True)
-        self._turns.join(lambda: self._waiting.unfinished_tasks == 0 or not self._thread.is_alive())
 
     def give(self, item: T) -> None:
         """Hand over an item; waits while too many are waiting."""
-        if self._waiting.full():
-            self._turns.give_way()
         if not _put(self._waiting, item, self._stop):
             self._raise()
 
@@ -88,7 +73,6 @@ class Behind(Generic[T]):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        self._turns.end()
         if kind is not None:
             self._stop.set()
         else:
@@ -104,16 +88,13 @@ class Behind(Generic[T]):
     def _run(self) -> None:
         try:
             while not self._stop.is_set():
-                self._turns.wait()
                 try:
                     item = self._waiting.get(timeout=_WAIT_S)
                 except queue.Empty:
                     continue
                 if isinstance(item, _End):
                     return
-                self._turns.wait()
                 self._consume(item)
-                self._waiting.task_done()
         except BaseException as error:
             self._fault = error
             self._stop.set()
