@@ -188,7 +188,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     """Mean and standard deviation over the seeds, and the mean gain over the default with the same seeds."""
     default = {row["seed"]: row["iou"] for row in rows if row["row"] == "default"}
     lines = [
-        f"{'row':<36} {'IoU':>15} {'gain':>17} {'on corners':>15} {'on unions':>15} {'false alarms':>12} seeds"
+        f"{'row':<36} {'IoU':>15} {'gain':>17} {'on corners':>15} {'on unions':>15} {'alarms':>12} seeds"
     ]
     for name in ROWS:
         same = [row for row in rows if row["row"] == name]
