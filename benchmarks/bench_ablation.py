@@ -173,10 +173,11 @@ def cut_corners(source: Path, root: Path) -> None:
     random = np.random.default_rng(7)
     for folder in ("images", "masks", "negatives"):
         (root / "test" / folder).mkdir(parents=True)
-    for image in sorted((source / "test" / "images").iterdir()):
+    test = source / "test"
+    pictures = [*sorted((test / "images").iterdir()), *sorted((test / "negatives").iterdir())]
+    for picture in pictures:
         bottom, right = random.integers(2, size=2)
-        mask = next((source / "test" / "masks").glob(f"{image.stem}.*"))
-        for path in (image, mask):
+        for path in (picture, *(test / "masks").glob(f"{picture.stem}.*")):
             pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
             height, width = (3 * edge // 4 for edge in pixels.shape[:2])
             rows = slice(-height, None) if bottom else slice(height)

@@ -3,7 +3,7 @@
     python benchmarks/bench_bijie.py ../shared/data/bijie --work WORK --recipe native
 
 Prepares the dataset (overlapping scenes kept in one split), trains the recipe's config with its settings
-(from random weights; `pretrained` from ImageNet's), evaluates on the test split, and writes
+(from random weights; `pretrained` and `framed` from ImageNet's), evaluates on the test split, and writes
 `benchmarks/results/bijie_RECIPE.json` and the learning curve beside it.
 """
 
@@ -27,6 +27,7 @@ EXAMPLES = HERE.parent / "examples"
 RECIPES: dict[str, tuple[str, ...]] = {
     "native": (),
     "pretrained": (),
+    "framed": (),
     "native_40_epochs": ("train.epochs=40",),
     "wide_40_epochs": ("train.epochs=40", "model.widths=[32,48,96,160,256,320]"),
     "flexunet_256": (
@@ -34,7 +35,10 @@ RECIPES: dict[str, tuple[str, ...]] = {
         "train.epochs=20",
     ),
 }
-CONFIGS = dict.fromkeys(RECIPES, "bijie.toml") | {"pretrained": "bijie-pretrained.toml"}
+CONFIGS = dict.fromkeys(RECIPES, "bijie.toml") | {
+    "pretrained": "bijie-pretrained.toml",
+    "framed": "bijie-framed.toml",
+}
 
 
 def main() -> None:
