@@ -155,7 +155,7 @@ def dataset(variant: str, options: argparse.Namespace) -> Path:
     elif variant in ("union", "ignore"):
         flexunet("prepare", options.raw, root, "--merge-overlaps", variant)
     elif variant == "corners":
-        cut_corners(dataset(PUBLISHED, options), root)
+        cut_windows(dataset(PUBLISHED, options), root, middle=False)
     else:
         shutil.copytree(dataset(PUBLISHED, options), root)
         negatives = sorted((root / "train" / "negatives").iterdir())
@@ -168,21 +168,21 @@ def dataset(variant: str, options: argparse.Namespace) -> Path:
     return root
 
 
-def cut_corners(source: Path, root: Path) -> None:
-    """The test split, of each picture one corner drawn by chance, three quarters of both edges."""
+def cut_windows(source: Path, root: Path, *, middle: bool) -> None:
+    """The test split, three quarters of both edges of each picture: its middle, or a corner by chance."""
     random = np.random.default_rng(7)
     for folder in ("images", "masks", "negatives"):
         (root / "test" / folder).mkdir(parents=True)
     test = source / "test"
     pictures = [*sorted((test / "images").iterdir()), *sorted((test / "negatives").iterdir())]
     for picture in pictures:
-        bottom, right = random.integers(2, size=2)
+        down, across = (0.5, 0.5) if middle else random.integers(2, size=2)
         for path in (picture, *(test / "masks").glob(f"{picture.stem}.*")):
             pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
             height, width = (3 * edge // 4 for edge in pixels.shape[:2])
-            rows = slice(-height, None) if bottom else slice(height)
-            cols = slice(-width, None) if right else slice(width)
-            cv2.imwrite(str(root / "test" / path.parent.name / f"{path.stem}.png"), pixels[rows, cols])
+            top, left = int(down * (pixels.shape[0] - height)), int(across * (pixels.shape[1] - width))
+            window = pixels[top : top + height, left : left + width]
+            cv2.imwrite(str(root / "test" / path.parent.name / f"{path.stem}.png"), window)
 
 
 def table(rows: list[dict[str, Any]]) -> str:

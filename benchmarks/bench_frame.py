@@ -4,7 +4,8 @@
 
 Every Bijie picture is cut around its landslide. A corner, three quarters of each edge and drawn by chance,
 shows the same ground with nothing in the middle: what a model loses there it had from the frame, not from the
-slope. Flips and turns at test time in both. Saved as `benchmarks/results/frame.json`.
+slope. The middle of each picture, as large, shows what the larger scale alone costs. Flips and turns at test
+time in all of them. Saved as `benchmarks/results/frame.json`.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from bench_ablation import cut_corners, scores
+from bench_ablation import cut_windows, scores
 from machine import machine_facts, save
 
 
 def main() -> None:
-    """Score every run twice, print, save."""
+    """Score every run three times, print, save."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -29,13 +30,12 @@ def main() -> None:
     runs = dict(run.split("=", 1) for run in options.run)
     result: dict[str, Any] = {"machine": machine_facts(1), "runs": {}}
     with tempfile.TemporaryDirectory() as temporary:
-        corners = Path(temporary) / "corners"
-        cut_corners(options.root, corners)
+        cut_windows(options.root, Path(temporary) / "middles", middle=True)
+        cut_windows(options.root, Path(temporary) / "corners", middle=False)
         for name, run in runs.items():
-            found = {
-                "pictures": scores(Path(run), "test", options.root, "published"),
-                "corners": scores(Path(run), "test", corners, "corners"),
-            }
+            found = {"pictures": scores(Path(run), "test", options.root, "published")}
+            for where in ("middles", "corners"):
+                found[where] = scores(Path(run), "test", Path(temporary) / where, where)
             result["runs"][name] = {where: facts(said) for where, said in found.items()}
             print(name, result["runs"][name], flush=True)
     print(save("frame", result))
