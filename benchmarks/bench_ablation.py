@@ -19,6 +19,7 @@ import json
 import os
 import shutil
 import statistics
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -146,7 +147,7 @@ def scores(run: Path, split: str, root: Path, name: str = "published") -> dict[s
 
 
 def dataset(variant: str, options: argparse.Namespace) -> Path:
-    """A variant of the split of `prepare`, made where it is missing."""
+    """A variant of the split of `prepare`, made where it is missing, whole or not at all."""
     root: Path = options.work / "data" / variant
     if root.exists():
         return root
@@ -154,18 +155,28 @@ def dataset(variant: str, options: argparse.Namespace) -> Path:
         flexunet("prepare", options.raw, root)
     elif variant in ("union", "ignore"):
         flexunet("prepare", options.raw, root, "--merge-overlaps", variant)
-    elif variant == "corners":
-        cut_windows(dataset(PUBLISHED, options), root, middle=False)
     else:
-        shutil.copytree(dataset(PUBLISHED, options), root)
-        negatives = sorted((root / "train" / "negatives").iterdir())
-        if variant == "negatives_twice":
-            for path in negatives:
-                shutil.copy(path, path.with_name(f"again_{path.name}"))
-        else:
-            for path in negatives[:: 2 if variant == "negatives_half" else 1]:
-                path.unlink()
+        published = dataset(PUBLISHED, options)
+        with tempfile.TemporaryDirectory(dir=root.parent) as temporary:
+            part = Path(temporary) / variant
+            if variant == "corners":
+                cut_windows(published, part, middle=False)
+            else:
+                shutil.copytree(published, part)
+                change_negatives(variant, part / "train" / "negatives")
+            part.rename(root)
     return root
+
+
+def change_negatives(variant: str, folder: Path) -> None:
+    """Leave out all or half of the images without landslides, or have each of them twice."""
+    paths = sorted(folder.iterdir())
+    if variant == "negatives_twice":
+        for path in paths:
+            shutil.copy(path, path.with_name(f"again_{path.name}"))
+    else:
+        for path in paths[:: 2 if variant == "negatives_half" else 1]:
+            path.unlink()
 
 
 def cut_windows(source: Path, root: Path, *, middle: bool) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -103,6 +104,25 @@ def test_as_many_run_as_were_asked_for_each_on_its_part_of_the_threads() -> None
     list(side_by_side(events(), call, FRAMING, lanes_here()))
     assert set(threads) == {1}
     assert torch.get_num_threads() == 4
+
+
+@pytest.mark.parametrize(("threads", "lanes"), [(1, 1), (2, 2), (3, 3), (4, 4), (6, 3), (8, 4), (12, 4)])
+def test_no_thread_is_left_idle(threads: int, lanes: int) -> None:
+    torch.set_num_threads(threads)
+    assert lanes_here() == lanes
+
+
+def test_a_process_of_one_thread_computes_one_tile_at_a_time_whatever_was_planned() -> None:
+    torch.set_num_threads(1)
+    busy = threading.Lock()
+
+    def call(images: torch.Tensor) -> torch.Tensor:
+        assert busy.acquire(blocking=False)
+        time.sleep(0.005)
+        busy.release()
+        return images[:, :2]
+
+    assert len(list(side_by_side(events(), call, FRAMING, 4))) == len(list(events()))
 
 
 def test_a_fault_of_the_network_reaches_the_caller_and_the_next_run_works() -> None:

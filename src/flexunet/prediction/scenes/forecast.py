@@ -14,7 +14,7 @@ import torch
 
 from ..predictor import Predictor
 from .job import SceneJob
-from .lanes import through_network
+from .lanes import lanes_here, through_network
 from .plan import ScenePlan
 from .stream import Tile
 
@@ -106,8 +106,10 @@ def _seconds_per_tile(job: SceneJob, predictor: Predictor) -> float:
     grid, squeezed = job.framing.grid, job.framing.squeezed
     size = squeezed[0] if squeezed else (grid.rows[0].length, grid.cols[0].length)
     empty = np.zeros((sum(len(bands) for bands in job.framing.inputs), *size), np.float32)
-    tiles = [Tile(0, 0, empty)] * (2 * job.batch_size)
-    call, through = predictor.probabilities_of(job.tta), through_network(predictor.compute.device)
+    device = predictor.compute.device
+    at_a_time = min(job.batch_size, lanes_here()) if device.type == "cpu" else job.batch_size
+    tiles = [Tile(0, 0, empty)] * at_a_time
+    call, through = predictor.probabilities_of(job.tta), through_network(device)
     for _ in range(2):
         started = time.perf_counter()
         deque(through(tiles, call, job.framing, job.batch_size), maxlen=0)

@@ -18,7 +18,7 @@ from ..framing import Framing, frame
 from ..predictor import Predictor
 from .collar import Collar
 from .ground import network_shape, pixel_size_m
-from .lanes import lanes_here
+from .lanes import MOST_LANES
 from .layers import Layers
 from .memory import FLOAT, Sizes, fit_memory, network_bytes
 from .options import SceneOptions
@@ -125,7 +125,7 @@ def plan_scene(predictor: Predictor, scene: str | Path, options: SceneOptions) -
         )
         decoded = source.decoded_bytes
     gpu = predictor.compute.device.type != "cpu"
-    most = settings.batch_size if gpu else lanes_here()
+    most = settings.batch_size if gpu else MOST_LANES
 
     def network(batch: int) -> int:
         return decoded + network_bytes(record, network_input, most if gpu else batch)

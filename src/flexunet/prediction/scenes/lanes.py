@@ -32,13 +32,18 @@ def through_network(device: torch.device) -> Through:
 
 def lanes_here() -> int:
     """How many tiles this process computes at the same time on its CPU."""
-    return max(1, min(torch.get_num_threads(), MOST_LANES))
+    threads = torch.get_num_threads()
+    numbers = range(min(threads, 2), min(threads, MOST_LANES) + 1)
+    return max(
+        numbers, key=lambda lanes: (threads // lanes * lanes, lanes)
+    )  # those that leave no thread idle
 
 
 def side_by_side(
     events: Iterable[Event], call: ProbabilitiesOf, framing: Framing, lanes: int
 ) -> Iterator[Event]:
-    """The same events in their order, tiles as probabilities at their own size; `lanes` tiles at a time.
+    """The same events in their order, tiles as probabilities at their own size; `lanes` tiles at a time, or
+    as many as this process has.
 
     All threads on one tile wait for the slowest of them after every operation of the network, and for
     whatever else takes a core; a tile to each thread does not (`benchmarks/results/scene_share.json`).
@@ -50,7 +55,9 @@ def side_by_side(
     def compute(tile: Tile) -> Tile:
         return leave(tile, call(torch.from_numpy(tile.content)[None])[0])
 
-    crew = _crew(lanes, torch.get_num_threads() // lanes_here())
+    here = lanes_here()  # a worker of a cluster has other threads than the machine that planned
+    lanes = min(lanes, here)
+    crew = _crew(lanes, torch.get_num_threads() // here)
     held: deque[Event | Future[Tile]] = deque()
     flying = 0
     try:
