@@ -171,12 +171,14 @@ def dataset(variant: str, options: argparse.Namespace) -> Path:
 def change_negatives(variant: str, folder: Path) -> None:
     """Leave out all or half of the images without landslides, or have each of them twice."""
     paths = sorted(folder.iterdir())
-    if variant == "negatives_twice":
+    if variant == "negatives_0":
+        shutil.rmtree(folder)  # an empty one is a fault
+    elif variant == "negatives_half":
+        for path in paths[::2]:
+            path.unlink()
+    else:
         for path in paths:
             shutil.copy(path, path.with_name(f"again_{path.name}"))
-    else:
-        for path in paths[:: 2 if variant == "negatives_half" else 1]:
-            path.unlink()
 
 
 def cut_windows(source: Path, root: Path, *, middle: bool) -> None:
