@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from flexunet.augment import Augmenter, Sizing
 from flexunet.bands import Bands
 from flexunet.classes import IGNORE_INDEX
-from flexunet.config import AugmentConfig
+from flexunet.config import AugmentConfig, ResizedCropConfig
 
 NO_COLOUR = {"brightness": 0.0, "contrast": 0.0, "colour": 0.0}
 ONLY_FLIPS = AugmentConfig(
@@ -87,6 +87,53 @@ def test_flips_and_quarter_turns_move_pixels_without_touching_them() -> None:
         assert_array_equal(image, np.rot90(expected, k, (1, 2)))
         seen.add((flip, k))
     assert len(seen) == 8
+
+
+def test_frames_are_kept_as_often_as_nothing_affine_is_drawn() -> None:
+    labels = np.random.default_rng(2).integers(0, 2, (32, 32)).astype(np.uint8)
+    free = ONLY_FLIPS.model_copy(
+        update={"hflip": 0.0, "vflip": 0.0, "rotation": 180.0, "scale": (0.7, 1.4), "shift": 0.1}
+    )
+
+    def kept(affine: float) -> int:
+        augmenter = Augmenter(free.model_copy(update={"affine": affine}), raw(), (32, 32), "resize")
+        drawn = (
+            augmenter(labels[None], labels, all_valid(labels), np.random.default_rng(seed))[1]
+            for seed in range(400)
+        )
+        return sum(np.array_equal(sample, labels) for sample in drawn)
+
+    assert kept(0.0) == 400
+    assert kept(1.0) == 0
+    assert 240 <= kept(0.3) <= 320
+
+
+def test_a_resized_crop_is_a_part_of_the_picture_from_anywhere_in_it_and_never_beyond() -> None:
+    rows, columns = np.mgrid[:64, :64].astype(np.float32)
+    config = ONLY_FLIPS.model_copy(
+        update={
+            "hflip": 0.0,
+            "vflip": 0.0,
+            "resized_crop": ResizedCropConfig(probability=0.8, edge=(0.5, 0.5)),
+            "border": "ignore",
+        }
+    )
+    augmenter = Augmenter(config, raw(2, dtype="float32"), (64, 64), "resize")
+    labels = np.zeros((64, 64), np.uint8)
+    tops = []
+    for seed in range(200):
+        image, warped = augmenter(
+            np.stack([rows, columns]), labels, all_valid(labels), np.random.default_rng(seed)
+        )
+        assert (warped == 0).all()
+        if np.ptp(image[0]) < 40:
+            assert_allclose(np.ptp(image, axis=(1, 2)), 31.5, atol=0.6)
+            tops.append(image[:, 0, 0])
+        else:
+            assert_array_equal(image, np.stack([rows, columns]))
+    assert 140 <= len(tops) <= 180
+    assert np.min(tops) < 3
+    assert np.max(tops) > 29
 
 
 def test_only_half_turns_where_the_frame_is_not_square() -> None:

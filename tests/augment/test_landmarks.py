@@ -28,6 +28,7 @@ OPERATIONS: dict[str, dict[str, Any]] = {
     "aspect": {"aspect": 1.3},
     "shear": {"shear": 0.3},
     "shift": {"shift": 0.1},
+    "resized_crop": {"resized_crop": {**ALWAYS, "edge": [0.6, 1.0]}},
     "perspective": {"perspective": {**ALWAYS, "strength": 0.15}},
     "deformation": {"deformation": ALWAYS},
     "distortion": {"distortion": {**ALWAYS, "strengths": [0.01, 0.02, 0.03]}},

@@ -11,7 +11,15 @@ from ..bands import Bands
 from ..config.augmentation import AugmentConfig
 from . import light, sensor
 from .displacement import draw_displacement
-from .geometry import Matrix, Sizing, draw_geometry, draw_perspective, draw_rare_pixel, place
+from .geometry import (
+    Matrix,
+    Sizing,
+    draw_geometry,
+    draw_perspective,
+    draw_rare_pixel,
+    draw_resized_crop,
+    place,
+)
 from .values import Image, develop, draw_curves, limits
 from .warp import Sample, View, warp
 
@@ -74,6 +82,8 @@ class Augmenter:
                 rare = draw_rare_pixel(sample.labels, config.rare_crop, rng)
         placement = place(sample.labels.shape, self.size_hw, self.sizing, rng, zoom, rare)
         if config.enabled:
+            if config.resized_crop is not None:
+                frame_to_frame = draw_resized_crop(config.resized_crop, self.size_hw, rng) @ frame_to_frame
             displacement = draw_displacement(config, self.size_hw, rng)
             if config.perspective is not None:
                 slanted = draw_perspective(config.perspective, self.size_hw, rng)

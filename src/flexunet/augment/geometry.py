@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..classes import IGNORE_INDEX
-from ..config.augmentation import AugmentConfig, PerspectiveConfig
+from ..config.augmentation import AugmentConfig, PerspectiveConfig, ResizedCropConfig
 
 Matrix = NDArray[np.float64]
 Sizing = Literal["resize", "fit", "crop"]
@@ -79,12 +79,16 @@ def draw_geometry(
 ) -> tuple[Matrix, float]:
     """Draw one affine map of the frame onto itself, old point to new point, and its magnification.
 
-    The number of draws does not depend on the settings: switching one operation off leaves the others as
+    The number of draws does not depend on which operations are on: switching one off leaves the others as
     they were.
     """
     hflip, vflip, turn, angle, zoom, aspect, shear, shear_axis, shift_x, shift_y = rng.random(10)
     height, width = frame_hw
-    scale = math.exp(_between(zoom, math.log(config.scale[0]), math.log(config.scale[1])))
+    smallest, largest = config.scale
+    if config.affine < 1 and rng.random() >= config.affine:
+        angle = aspect = shear = shift_x = shift_y = 0.5
+        smallest = largest = 1.0
+    scale = math.exp(_between(zoom, math.log(smallest), math.log(largest)))
     stretch = math.exp(_both_sides(aspect, math.log(config.aspect) / 2))
     mirror_x = -1 if hflip < config.hflip else 1
     mirror_y = -1 if vflip < config.vflip else 1
@@ -95,6 +99,18 @@ def draw_geometry(
     )
     shift = _shift(_both_sides(shift_x, config.shift * width), _both_sides(shift_y, config.shift * height))
     return shift @ _shift(width / 2, height / 2) @ linear @ _shift(-width / 2, -height / 2), scale
+
+
+def draw_resized_crop(
+    config: ResizedCropConfig, frame_hw: tuple[int, int], rng: np.random.Generator
+) -> Matrix:
+    """Draw a map of the frame onto a part of it, new point to old; the identity where none happens."""
+    happens, edge, x, y = rng.random(4)
+    if happens >= config.probability:
+        return np.eye(3)
+    share = _between(edge, *config.edge)
+    height, width = frame_hw
+    return _shift(x * (1 - share) * width, y * (1 - share) * height) @ _scaling(share, share)
 
 
 def draw_perspective(

@@ -14,6 +14,7 @@ from .augmentation import (
     MixConfig,
     NoiseConfig,
     PerspectiveConfig,
+    ResizedCropConfig,
     ShadowConfig,
     SharpeningConfig,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "PerspectiveConfig",
     "PredictConfig",
     "ResUNetConfig",
+    "ResizedCropConfig",
     "ShadowConfig",
     "SharpeningConfig",
     "SplitConfig",

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from .section import Positive, Section, Share
 
 Above0 = Annotated[float, Field(gt=0)]
+Part = Annotated[float, Field(gt=0, le=1)]
 Quality = Annotated[int, Field(ge=1, le=100)]
 
 
@@ -25,6 +26,8 @@ Rising = Annotated[tuple[Above0, Above0], AfterValidator(_rises)]
 """(smallest, largest), both above 0."""
 RisingShares = Annotated[tuple[Share, Share], AfterValidator(_rises)]
 """(smallest, largest), both from 0 to 1."""
+RisingParts = Annotated[tuple[Part, Part], AfterValidator(_rises)]
+"""(smallest, largest), both above 0 and at most 1."""
 
 
 class DeformationConfig(Section):
@@ -80,6 +83,15 @@ class BrighteningConfig(Section):
     """Factor on the raw values."""
     offset: float = 10.0
     """Added to them, in raw values."""
+
+
+class ResizedCropConfig(Section):
+    """A part of the frame fills it (Szegedy et al. 2015): what is always in the middle no longer is."""
+
+    probability: Share = 0.5
+    """Probability that a sample shows a part alone."""
+    edge: RisingParts = (0.5, 1.0)
+    """Range of the part's edges, as a share of the frame's; it lies anywhere in it."""
 
 
 class PerspectiveConfig(Section):
@@ -192,6 +204,9 @@ class AugmentConfig(Section):
     """Turns by multiples of 90 degrees (180 degrees for sizes that are not square)."""
     angles: tuple[float, ...] | None = None
     """Fixed rotation angles in degrees to draw from, in place of `turns` and `rotation`."""
+    affine: Share = 1.0
+    """Probability that a sample is rotated, zoomed, stretched, sheared and shifted at all; the others keep
+    their frame, but for flips and turns."""
     rotation: Annotated[float, Field(ge=0, le=180)] = 180.0
     """Largest free rotation to either side, in degrees."""
     scale: Rising = (0.7, 1.4)
@@ -223,6 +238,8 @@ class AugmentConfig(Section):
     """Sharpening of the image; left out: none."""
     brightening: BrighteningConfig | None = None
     """Brightening of the raw values; left out: none."""
+    resized_crop: ResizedCropConfig | None = None
+    """A part of the frame in place of all of it; left out: none."""
     perspective: PerspectiveConfig | None = None
     """A slanted view; left out: none."""
     gamma: GammaConfig | None = None
