@@ -20,7 +20,10 @@ import os
 import shutil
 import statistics
 import tempfile
+import threading
 import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +53,8 @@ ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
         PUBLISHED,
         ("augment.rotation=0", "augment.scale=[0.9,1.1]", "augment.aspect=1.1", "augment.shift=0"),
     ),
+    "half of the frames kept": (PUBLISHED, ("augment.affine=0.5",)),
+    "and parts": (PUBLISHED, ("augment.affine=0.5", "augment.resized_crop={probability=0.3}")),
     "and light, haze, blur, noise, JPEG": (
         PUBLISHED,
         (
@@ -83,7 +88,14 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", nargs="*", choices=ROWS, default=list(ROWS))
+    parser.add_argument(
+        "--at-a-time",
+        type=int,
+        default=os.cpu_count(),
+        help="runs side by side; small networks hardly use two threads",
+    )
     options = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // options.at_a_time))
     out = HERE / "results" / "ablation.json"
     setting = {"size": options.size, "epochs": options.epochs, "config": CONFIG.name}
     record: dict[str, Any] = {"machine": machine_facts(os.cpu_count() or 1), "setting": setting, "runs": {}}
@@ -91,13 +103,24 @@ def main() -> None:
         record = json.loads(out.read_text(encoding="utf-8"))
         if record["setting"] != setting:
             raise SystemExit(f"{out} is of {record['setting']}; move it away to measure {setting}")
-    for seed in range(options.seeds):  # seed by seed, so that a first table is there early
-        for name in options.rows:
-            key = f"{name}, seed {seed}"
-            if key not in record["runs"]:
-                record["runs"][key] = {"row": name, "seed": seed, **one_run(name, seed, options)}
-                save("ablation", record)
-                print(key, record["runs"][key], flush=True)
+    # seed by seed, so that a first table is there early
+    wanted = [(name, seed) for seed in range(options.seeds) for name in options.rows]
+    for variant in dict.fromkeys(["corners", "union", *(ROWS[name][0] for name in options.rows)]):
+        dataset(variant, options)
+    saving = threading.Lock()
+
+    def add(name: str, seed: int) -> None:
+        key = f"{name}, seed {seed}"
+        if key in record["runs"]:
+            return
+        row = {"row": name, "seed": seed, **one_run(name, seed, options)}
+        with saving:
+            record["runs"][key] = row
+            save("ablation", record)
+        print(key, row, flush=True)
+
+    with ThreadPoolExecutor(options.at_a_time) as pool:
+        deque(pool.map(add, *zip(*wanted, strict=True)), 0)  # raises what went wrong
     print(table(list(record["runs"].values())))
 
 
