@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError  # what GDAL raises for points that no projection reaches
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.errors import CRSError, RasterioError
@@ -14,7 +15,13 @@ from rasterio.warp import transform as transform_points
 
 from .grid import PIXEL_TRANSFORM, Grid
 
-_EARTH_RADIUS_M = 6371008.8  # mean radius, IUGG; for reference systems that name no body
+TRUE_METRES = 0.01
+"""A projection's own metres count where they are true to within this share."""
+
+_EARTH_RADIUS_M = 6378137.0  # equatorial, of WGS 84
+_NEAR = 1e-5  # length of the steps that are measured, in radii: straight and flat, and far above rounding
+
+_Steps = tuple[tuple[float, float], tuple[float, float]]
 
 
 def placed(grid: Grid) -> Grid:
@@ -32,24 +39,28 @@ def placed(grid: Grid) -> Grid:
 def metres_per_pixel(grid: Grid, shape: tuple[int, int]) -> tuple[float, float] | None:
     """Length in metres of a step to the next column and to the next row, at the middle of the raster.
 
-    Degrees are taken on a sphere of the body's equatorial radius (at most 0.7 % off on Earth). None where no
-    reference system says what the coordinates are.
+    The metres of a projection count as they are where both steps are true to within `TRUE_METRES`: 10 m of
+    UTM stay 10 m, and so do national grids and what lies outside of a projection's domain. Elsewhere (Web
+    Mercator away from the equator, degrees) it is the length on the ellipsoid of the reference system, of
+    whatever planet. None where no reference system says what the coordinates are, or they are no place.
     """
     if grid.crs_wkt is None:
         return None
+    a, b, c, d, e, f = placed(grid).transform
+    row, col = shape[0] / 2, shape[1] / 2
+    middle, steps = (a * col + b * row + c, d * col + e * row + f), ((a, d), (b, e))
     try:
         crs = CRS.from_wkt(grid.crs_wkt)
-        a, b, _, d, e, f = placed(grid).transform
+        true = _on_ellipsoid(crs, middle, steps)
         if crs.is_geographic:
-            row, col = shape[0] / 2, shape[1] / 2
-            latitude = math.radians(d * col + e * row + f)
-            degree = math.radians(1) * _radius_m(crs)
-            across, up = degree * math.cos(latitude), degree
-        else:
-            across = up = float(crs.linear_units_factor[1])
+            return true
+        unit = float(crs.linear_units_factor[1])
     except (CRSError, ValueError):
         return None
-    return math.hypot(a * across, d * up), math.hypot(b * across, e * up)
+    nominal = math.hypot(a, d) * unit, math.hypot(b, e) * unit
+    if true is None or all(abs(t - n) <= TRUE_METRES * n for t, n in zip(true, nominal, strict=True)):
+        return nominal
+    return true
 
 
 def crs_name(grid: Grid) -> str | None:
@@ -89,21 +100,47 @@ def lonlat_mesh(grid: Grid, shape: tuple[int, int], nodes: int = 9) -> NDArray[n
         if not _on_earth(crs):
             return None
         longitude, latitude = transform_points(crs, CRS.from_epsg(4326), x, y)[:2]
-    except (CRSError, RasterioError, ValueError):
+    except (CRSError, RasterioError, CPLE_BaseError, ValueError):
         return None
     mesh = np.stack([longitude, latitude], axis=-1).reshape(nodes, nodes, 2)
     mesh[..., 0] = np.unwrap(np.unwrap(mesh[..., 0], period=360, axis=1), period=360, axis=0)
     return mesh if np.isfinite(mesh).all() else None
 
 
+def _on_ellipsoid(crs: CRS, middle: tuple[float, float], steps: _Steps) -> tuple[float, float] | None:
+    """Metres on the ground of two steps at a place, all in coordinates of `crs`; None where it is no place.
+
+    A short piece of each step is carried to geocentric x, y, z (EPSG Guidance Note 7-2, method 9602, by PROJ)
+    and measured there, straight: that holds at poles and at the date line, too.
+    """
+    try:
+        radius, flattening = _ellipsoid(crs)
+        body = CRS.from_proj4(f"+proj=geocent +a={radius!r} +b={radius * (1 - flattening)!r} +units=m")
+        near = _NEAR * (1.0 if crs.is_geographic else radius) / float(crs.units_factor[1])
+        lengths = [math.hypot(*step) for step in steps]
+        pieces = [
+            (x / length * near / 2, y / length * near / 2) if length else (0.0, 0.0)
+            for (x, y), length in zip(steps, lengths, strict=True)
+        ]
+        xs = [middle[0] + sign * x for x, _ in pieces for sign in (-1, 1)]
+        ys = [middle[1] + sign * y for _, y in pieces for sign in (-1, 1)]
+        ends = np.transpose(transform_points(crs, body, xs, ys, [0.0] * len(xs)))
+    except (CRSError, RasterioError, CPLE_BaseError, ValueError):
+        return None
+    along, down = (float(np.linalg.norm(ends[i + 1] - ends[i])) / near for i in (0, 2))
+    found = along * lengths[0], down * lengths[1]
+    return found if all(map(math.isfinite, found)) else None
+
+
 def _on_earth(crs: CRS) -> bool:
-    return abs(_radius_m(crs) / 6378137 - 1) < 0.01
+    return abs(_ellipsoid(crs)[0] / _EARTH_RADIUS_M - 1) < 0.01
 
 
-def _radius_m(crs: CRS) -> float:
-    """Equatorial radius of the body."""
+def _ellipsoid(crs: CRS) -> tuple[float, float]:
+    """Equatorial radius in metres and flattening of the body; the Earth as a sphere where none is named."""
     for keyword in ("SPHEROID[", "ELLIPSOID["):
         _, found, rest = crs.to_wkt().partition(keyword)
         if found:
-            return float(rest.split('"', 2)[2].split(",")[1].rstrip("]"))
-    return _EARTH_RADIUS_M
+            radius, inverse = (float(part.strip(" ]")) for part in rest.split('"', 2)[2].split(",")[1:3])
+            return radius, 1 / inverse if inverse else 0.0
+    return _EARTH_RADIUS_M, 0.0
