@@ -50,7 +50,7 @@ batch_size = true
         'run.toml:15: train.epochs: "many" does not fit. Expected a whole number, at least 1.',
         'run.toml:16: train.optimizer: "adan" does not fit. Expected one of "adam", "adamw", "sgd".',
         'run.toml:17: train.class_weights: 3 does not fit. Expected one of "none", "auto", or a list in '
-        "which every item is a number.",
+        "which every item is a number, at least 0.",
         "run.toml:18: train.batch_size: true does not fit. Expected a whole number, at least 1.",
     ]
 

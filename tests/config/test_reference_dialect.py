@@ -132,7 +132,8 @@ def test_everything_wrong_is_reported_at_its_line() -> None:
     assert found == [
         "train_eval_infer.config:6: model.num_classes: two does not fit. Expected a whole number.",
         "train_eval_infer.config:9: model.learning_rate: -1 does not fit. Expected a number, above 0.",
-        "train_eval_infer.config:10: model.dilation: (1, 2) is unequal. Expected twice the same number.",
+        "train_eval_infer.config:10: model.dilation: dilation [1, 2] is unequal; twice the same number is "
+        "expected.",
         "train_eval_infer.config:11: model.loss: 'cross' is not known. Expected one of "
         "categorical_crossentropy, binary_crossentropy, dice, focal, tversky, lovasz, dice_loss_multiclass, "
         "dice_loss, bce_dice_loss, jacard_loss, iou_loss, bce_iou_loss, ssim_loss, basnet_hybrid_loss.",
@@ -315,7 +316,7 @@ def test_activations(written: str, meant: str) -> None:
         ({"model__dropout_rate": "0.2"}, "model.dropout_rate: dropout_rate 0.2 times 5 levels is 1"),
         (
             {"model__num_layers": "1"},
-            "model.num_layers: 1 does not fit. Expected a whole number, at least 2.",
+            "model.num_layers: 1 does not fit. Expected a whole number from 2 to 12.",
         ),
         ({"model__num_classes": "0"}, "model.num_classes: 0 classes. Expected 1 to 255."),
         ({"image__color_order": '"GBR"'}, "image.color_order: 'GBR' is no order."),

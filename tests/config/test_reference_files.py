@@ -304,7 +304,7 @@ def test_every_key_takes_effect_or_is_listed(file: Path) -> None:
 
 
 OTHER_VALUES = (
-    "7", "13", "0.31", "0.01", '"AdamW"', '"other"', '"dice_loss"', '"tanh"', '"red"', "True", "False",
+    "7", "5", "13", "0.31", "0.01", '"AdamW"', '"other"', '"dice_loss"', '"tanh"', '"red"', "True", "False",
     '["a", "b"]', "[33]", "(5,5)", '"BGR"', '".npz"', '".png"', "{(9,9,9):0, (8,8,8):1}", "[(0.1, 0.2)]",
     "{(9,9,9):0, (8,8,8):1, (7,7,7):2, (6,6,6):3, (5,5,5):4, (4,4,4):5}",
 )  # fmt: skip

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
-from .section import Positive, Section, Share
+from .section import Contradiction, Positive, Section, Share
 
 Above0 = Annotated[float, Field(gt=0)]
 Part = Annotated[float, Field(gt=0, le=1)]
@@ -180,15 +181,15 @@ class MixConfig(Section):
     alpha: Above0 = 0.4
     """MixUp's share of the other picture is drawn from Beta(alpha, alpha)."""
 
-    @model_validator(mode="after")
-    def _at_most_one(self) -> MixConfig:
+    def contradictions(self) -> Iterator[Contradiction]:
+        """At most one of them happens to a sample."""
         total = self.mixup + self.cutmix + self.classmix + self.copy_paste
         if total > 1 + 1e-9:
-            raise ValueError(
+            yield Contradiction(
+                (("mixup",), ("cutmix",), ("classmix",), ("copy_paste",)),
                 f"mixup, cutmix, classmix and copy_paste are probabilities of which at most one happens; "
-                f"together they are {total:g}, at most 1 is expected"
+                f"together they are {total:g}, at most 1 is expected",
             )
-        return self
 
 
 class AugmentConfig(Section):

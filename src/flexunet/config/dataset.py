@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator
 
-from ..classes import Classes, Colour
-from .section import Positive, Section, Share
+from ..classes import IGNORE_INDEX, Classes, Colour
+from .section import Contradiction, Positive, Section, Share
 
 
 class ClassConfig(Section):
@@ -81,13 +82,13 @@ class DataConfig(Section):
     on_damaged: Literal["error", "skip"] = "error"
     """What to do with a file that cannot be decoded in full."""
 
-    bands: tuple[int, ...] | None = None
+    bands: Annotated[tuple[Positive, ...], Field(min_length=1)] | None = None
     """Bands to use, counted from 1; left out: all of them."""
     band_names: tuple[str, ...] | None = None
     """Names of the bands in use, kept in the model file."""
     channels: Positive | None = None
     """Channels every image is brought to (grey is repeated to 3, alpha is nodata); left out: as found."""
-    nodata: float | None = None
+    nodata: Annotated[float, Field(allow_inf_nan=True)] | None = None
     """Value of missing pixels where files declare none; NaN, infinities and ±3.4e38 are always missing."""
     alpha: Literal["nodata", "ignore"] = "nodata"
     """Transparent pixels are missing data, or alpha is dropped."""
@@ -116,16 +117,57 @@ class DataConfig(Section):
             raise ValueError(f"{pattern!r} has no group; put brackets round what both names share")
         return pattern
 
-    @model_validator(mode="after")
-    def _consistent(self) -> DataConfig:
-        self.class_table()
-        if (self.folds is None) != (self.fold is None):
-            raise ValueError("folds and fold are given together or not at all")
-        if (self.image_pattern is None) != (self.mask_pattern is None):
-            raise ValueError("image_pattern and mask_pattern are given together or not at all")
+    def contradictions(self) -> Iterator[Contradiction]:
+        """A sound table of classes, each mask value of one meaning, keys in pairs where they belong so."""
+        yield from self._classes_apart()
+        yield from self._values_apart()
+        for one, other in (("folds", "fold"), ("image_pattern", "mask_pattern")):
+            if (getattr(self, one) is None) != (getattr(self, other) is None):
+                yield Contradiction(((one,), (other,)), f"{one} and {other} are given together or not at all")
         if self.bands is not None and self.band_names is not None and len(self.bands) != len(self.band_names):
-            raise ValueError(f"{len(self.bands)} bands but {len(self.band_names)} band_names")
-        return self
+            yield Contradiction(
+                (("bands",), ("band_names",)),
+                f"{len(self.bands)} bands but {len(self.band_names)} band_names",
+            )
+
+    def _classes_apart(self) -> Iterator[Contradiction]:
+        count = len(self.classes)
+        if not 2 <= count <= IGNORE_INDEX:
+            yield Contradiction((("classes",),), f"{count} classes given; 2 to {IGNORE_INDEX} are possible")
+        for what in ("name", "colour"):
+            first: dict[object, int] = {}
+            for label, item in enumerate(self.classes):
+                value = getattr(item, what)
+                if first.setdefault(value, label) != label:
+                    yield Contradiction(
+                        (("classes", label, what), ("classes", first[value], what)),
+                        f"the class {what} {value!r} is given twice",
+                    )
+            if what == "colour" and self.ignore_colour in first:
+                yield Contradiction(
+                    (("ignore_colour",), ("classes", first[self.ignore_colour], what)),
+                    f"ignore_colour {self.ignore_colour} is the colour of the class "
+                    f"{self.classes[first[self.ignore_colour]].name!r}",
+                )
+
+    def _values_apart(self) -> Iterator[Contradiction]:
+        """No value of index masks may stand for two things: each reading would be as good."""
+        first: dict[int, int] = {}
+        for label, item in enumerate(self.classes):
+            for value in dict.fromkeys(item.values if item.values is not None else (label,)):
+                if first.setdefault(value, label) != label:
+                    other = first[value]
+                    yield Contradiction(
+                        (("classes", label, "values"), ("classes", other, "values")),
+                        f"the mask value {value} stands for both {self.classes[other].name!r} and "
+                        f"{item.name!r}",
+                    )
+        if self.ignore_value in first and self.mask_encoding in ("auto", "index", "onehot"):
+            label = first[self.ignore_value]
+            yield Contradiction(
+                (("ignore_value",), ("classes", label, "values")),
+                f"ignore_value {self.ignore_value} is a value of the class {self.classes[label].name!r}",
+            )
 
     def class_table(self) -> Classes:
         """The classes as one value."""

@@ -6,7 +6,7 @@ import types
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -34,26 +34,35 @@ def expected(annotation: Any, metadata: tuple[Any, ...] = ()) -> str:
         names = ", ".join(f'"{name}"' for name in arguments)
         return names if len(arguments) == 1 else f"one of {names}"
     if origin is tuple:
-        return _list(arguments)
+        return _list(arguments, not_empty=_not_empty(metadata))
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "a table with " + ", ".join(annotation.model_fields)
     return SIMPLE.get(annotation, str(annotation)) + _range(metadata)
 
 
-def _list(arguments: tuple[Any, ...]) -> str:
+def _list(arguments: tuple[Any, ...], *, not_empty: bool) -> str:
     if len(arguments) == 2 and arguments[1] is Ellipsis:
+        if not_empty:
+            return f"a list of at least one, each {expected(arguments[0])}"
         return f"a list in which every item is {expected(arguments[0])}"
     same = len({str(argument) for argument in arguments}) == 1
     items = f"each {expected(arguments[0])}" if same else "; ".join(expected(item) for item in arguments)
     return f"a list of {len(arguments)}, {items}"
 
 
+def _not_empty(metadata: tuple[Any, ...]) -> bool:
+    return any(isinstance(limit, MinLen) for limit in _limits(metadata))
+
+
+def _limits(metadata: tuple[Any, ...]) -> list[Any]:
+    return [part for item in metadata for part in (item.metadata if isinstance(item, FieldInfo) else (item,))]
+
+
 def _range(metadata: tuple[Any, ...]) -> str:
     limits: dict[type, Any] = {}
-    for item in metadata:
-        for limit in item.metadata if isinstance(item, FieldInfo) else (item,):
-            if isinstance(limit, (Ge, Gt, Le, Lt)):
-                limits[type(limit)] = getattr(limit, type(limit).__name__.lower())
+    for limit in _limits(metadata):
+        if isinstance(limit, (Ge, Gt, Le, Lt)):
+            limits[type(limit)] = getattr(limit, type(limit).__name__.lower())
     if set(limits) == {Ge, Le}:
         return f" from {limits[Ge]} to {limits[Le]}"
     words = {Ge: "at least", Gt: "above", Le: "at most", Lt: "below"}
@@ -98,7 +107,8 @@ def expected_at(key_path: KeyPath) -> str | None:
 
 
 def _all_arguments(annotation: Any) -> list[Any]:
-    return [annotation, *(get_args(annotation) if get_origin(annotation) is not tuple else ())]
+    parts = [annotation, *(get_args(annotation) if get_origin(annotation) is not tuple else ())]
+    return [get_args(part)[0] if get_origin(part) is Annotated else part for part in parts]
 
 
 def allows(field: FieldInfo, kind: type) -> bool:

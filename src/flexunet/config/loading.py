@@ -72,8 +72,8 @@ def parse_config(text: str, path: Path, overrides: Sequence[str] = (), notes: Se
     apply_overrides(draft, overrides)
     apply_quality(draft)
     config = validate(draft)
+    check_values(search, draft)
     if config is not None:
-        check_values(search, draft)
         problems_with_monitor(search, config, draft)
     if draft.problems or config is None:
         problems = sorted(draft.problems, key=lambda problem: (problem.path is None, problem.line or 0))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
-from .section import Positive, Section, Share
+from .section import Contradiction, Positive, Section, Share
 
 Activation = Literal[
     "relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "swish", "silu", "mish", "softplus", "softsign",
@@ -28,7 +29,7 @@ class FlexUNetConfig(Section):
     """Filters of the first level; every level doubles them."""
     base_kernels: tuple[Positive, Positive] = (3, 3)
     """Kernel of the first level; it shrinks by 2 a level down to 3."""
-    num_layers: Annotated[int, Field(ge=2)] = 6
+    num_layers: Annotated[int, Field(ge=2, le=12)] = 6
     """Levels including the bridge."""
     dropout_rate: Share = 0.05
     """Dropout of level i is i times this."""
@@ -41,15 +42,20 @@ class FlexUNetConfig(Section):
     sigmoid: bool = False
     """One output channel with a sigmoid in place of two with a softmax (two classes only)."""
 
-    @model_validator(mode="after")
-    def _dropout_below_one(self) -> FlexUNetConfig:
+    def contradictions(self) -> Iterator[Contradiction]:
+        """Dropout below 1 at every level; dilation in both directions alike."""
         deepest = self.dropout_rate * (self.num_layers - 1)
         if deepest >= 1:
-            raise ValueError(
+            yield Contradiction(
+                (("dropout_rate",), ("num_layers",)),
                 f"dropout_rate {self.dropout_rate} times {self.num_layers - 1} levels is {deepest:g}, "
-                f"it must stay below 1"
+                f"it must stay below 1",
             )
-        return self
+        if self.dilation[0] != self.dilation[1]:
+            yield Contradiction(
+                (("dilation",),),
+                f"dilation {list(self.dilation)} is unequal; twice the same number is expected",
+            )
 
 
 class ResUNetConfig(Section):
@@ -66,13 +72,13 @@ class ResUNetConfig(Section):
     activation: Activation = "relu"
     """Activation of every block."""
 
-    @model_validator(mode="after")
-    def _one_depth_a_level(self) -> ResUNetConfig:
+    def contradictions(self) -> Iterator[Contradiction]:
+        """One number of blocks for each level below the stem."""
         if len(self.depths) != len(self.widths) - 1:
-            raise ValueError(
-                f"{len(self.widths)} widths need {len(self.widths) - 1} depths, not {len(self.depths)}"
+            yield Contradiction(
+                (("widths",), ("depths",)),
+                f"{len(self.widths)} widths need {len(self.widths) - 1} depths, not {len(self.depths)}",
             )
-        return self
 
 
 class EncoderUNetConfig(Section):

@@ -7,10 +7,11 @@ The large sections stand in files of their own and are handed on from here.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from .augmentation import AugmentConfig
 from .dataset import ClassConfig, DataConfig, SplitConfig
@@ -22,7 +23,7 @@ from .networks import (
     ModelConfig,
     ResUNetConfig,
 )
-from .section import Positive, Section
+from .section import Contradiction, Positive, Section
 from .training import LossName, LossTerm, Precision, TrainConfig
 
 __all__ = [
@@ -125,14 +126,16 @@ class Config(Section):
     predict: PredictConfig = PredictConfig()
     output: OutputConfig = OutputConfig()
 
-    @model_validator(mode="after")
-    def _one_story(self) -> Config:
-        model = self.model
-        if isinstance(model, FlexUNetConfig) and model.sigmoid and len(self.data.classes) != 2:
-            raise ValueError(f"model.sigmoid is for two classes; data.classes names {len(self.data.classes)}")
-        weights = self.train.class_weights
-        if isinstance(weights, tuple) and len(weights) != len(self.data.classes):
-            raise ValueError(
-                f"train.class_weights has {len(weights)} numbers for {len(self.data.classes)} classes"
+    def contradictions(self) -> Iterator[Contradiction]:
+        """Network and weights for as many classes as there are."""
+        model, weights, classes = self.model, self.train.class_weights, len(self.data.classes)
+        if isinstance(model, FlexUNetConfig) and model.sigmoid and classes != 2:
+            yield Contradiction(
+                (("model", "sigmoid"), ("data", "classes")),
+                f"model.sigmoid is for two classes; data.classes names {classes}",
             )
-        return self
+        if isinstance(weights, tuple) and len(weights) != classes:
+            yield Contradiction(
+                (("train", "class_weights"), ("data", "classes")),
+                f"train.class_weights has {len(weights)} numbers for {classes} classes",
+            )

@@ -147,7 +147,9 @@ def check_values(search: Search | None, draft: Draft) -> None:
             *sections, name = entry.key.split(".")
             holder = tree
             for section in sections:
-                holder = holder.setdefault(section, {})
+                holder = holder.setdefault(section, {}) if isinstance(holder, dict) else None
+            if not isinstance(holder, dict):
+                return  # a section that is none, of which the report tells
             holder[name] = value
             probe = Draft(draft.path, tree)
             probe.places = {tuple(entry.key.split(".")): Place(None, entry.key)}

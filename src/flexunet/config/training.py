@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field
 
-from .section import Positive, Section, Share
+from .section import Contradiction, Positive, Section, Share
 
 Precision = Annotated[
     Literal["auto", "32", "bf16", "fp16"],
     BeforeValidator(lambda value: str(value) if type(value) is int else value),  # 32 without quotes
 ]
+
+AtLeast0 = Annotated[float, Field(ge=0)]
 
 LossName = Literal[
     "categorical_crossentropy", "binary_crossentropy", "dice", "focal", "tversky", "lovasz",
@@ -45,12 +48,15 @@ class TrainConfig(Section):
     """Steps that make an epoch; left out: one pass over the training split."""
     validation_steps: Positive | None = None
     """Batches of validation an epoch; left out: the whole validation split."""
-    seed: Annotated[int, Field(ge=0)] = 137
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 137
     """Seed of weights, order, augmentation and dropout."""
 
-    loss: tuple[LossTerm, ...] = (LossTerm(name="categorical_crossentropy"), LossTerm(name="dice"))
+    loss: Annotated[tuple[LossTerm, ...], Field(min_length=1)] = (
+        LossTerm(name="categorical_crossentropy"),
+        LossTerm(name="dice"),
+    )
     """Weighted sum of losses."""
-    class_weights: Literal["none", "auto"] | tuple[float, ...] = "none"
+    class_weights: Literal["none", "auto"] | tuple[AtLeast0, ...] = "none"
     """Weight of each class in the cross-entropy: given, or from its frequency."""
 
     teacher: Path | None = None
@@ -122,8 +128,7 @@ class TrainConfig(Section):
     """Fit temperature and threshold on validation at the end; left out: yes, but for the reference's
     configs."""
 
-    @model_validator(mode="after")
-    def _rates(self) -> TrainConfig:
-        if not self.loss:
-            raise ValueError("loss: at least one term is needed")
-        return self
+    def contradictions(self) -> Iterator[Contradiction]:
+        """Some class has to count."""
+        if isinstance(self.class_weights, tuple) and not any(self.class_weights):
+            yield Contradiction((("class_weights",),), "class_weights are all 0; nothing would be learned")

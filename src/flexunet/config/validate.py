@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
+from collections.abc import Iterator
 from datetime import date, datetime, time
 from pathlib import Path
 from types import NoneType
@@ -15,6 +15,8 @@ from pydantic import BaseModel, ValidationError
 from .describe import allows, expected_at, fields_at, models_in
 from .draft import Draft, KeyPath, Tree, dotted
 from .schema import Config, EncoderUNetConfig, FlexUNetConfig, ResUNetConfig
+from .section import CONTRADICTION
+from .taking_out import take_out
 
 _NETWORKS = (FlexUNetConfig, ResUNetConfig, EncoderUNetConfig)
 _ARCHITECTURES = tuple(network.model_fields["architecture"].default for network in _NETWORKS)
@@ -26,9 +28,11 @@ def validate(draft: Draft) -> Config | None:
     """The config of a draft, or None after adding every problem found to the draft."""
     tree = _prepared(draft)
     try:
-        return Config.model_validate_json(json.dumps(tree, default=_no_json), strict=True)
+        text = json.dumps(tree, default=_no_json)
+        left = json.loads(text)
+        return Config.model_validate_json(text, strict=True)
     except ValidationError as error:
-        _explain(error, tree, draft)
+        _explain_all(error, tree, left, draft)
     except (
         ValueError,
         RecursionError,
@@ -79,15 +83,51 @@ def _no_json(value: Any) -> Any:
 # ------------------------------------------------------------------------------------------------ explaining
 
 
-def _explain(error: ValidationError, tree: Tree, draft: Draft) -> None:
+def _explain_all(error: ValidationError, tree: Tree, left: Tree, draft: Draft) -> None:
+    """Report what is wrong, take it out of what is `left` of the tree, and look again, until nothing is.
+
+    pydantic looks at what does not fit together only where every value fits by itself.
+    """
+    gone: list[KeyPath] = []
+    while True:
+        before = json.dumps(left)
+        for key_path in _explain(error, tree, draft, tuple(gone)):
+            gone.append(take_out(left, key_path))
+        after = json.dumps(left)
+        if after == before:
+            return
+        try:
+            Config.model_validate_json(after, strict=True)
+            return
+        except ValidationError as again:
+            error = again
+
+
+def _explain(
+    error: ValidationError, tree: Tree, draft: Draft, gone: tuple[KeyPath, ...]
+) -> Iterator[KeyPath]:
+    """Report the faults and yield their places; of contradictions those that no key is a part of that is
+    gone, for it stands at its default and the user never said so."""
     seen: set[KeyPath] = set()
-    for fault in error.errors(include_url=False):
-        key_path = _key_path(fault["loc"], tree, missing=fault["type"] == "missing")
+    faults = error.errors(include_url=False)
+    places = [_key_path(fault["loc"], tree, missing=fault["type"] == "missing") for fault in faults]
+    for fault, key_path in zip(faults, places, strict=True):
+        if any(key_path == other[: len(key_path)] != other for other in places):
+            continue  # an item says more precisely why its list fits none of the alternatives
         if fault["type"] == "missing" and isinstance(key_path[-1], int):
             key_path, fault["type"] = key_path[:-1], "too_short"
+        if fault["type"] == CONTRADICTION:
+            for found in fault["ctx"]["found"]:
+                keys = [(*key_path, *key) for key in found.keys]
+                if not any(key[: len(path)] == path for key in keys for path in gone):
+                    place = next((key for key in keys if key in draft.places), keys[0])
+                    draft.problem(place, f"{found.what}.")
+                yield from keys
+            continue
         if key_path in seen:
             continue  # a union reports each of its alternatives; one sentence names them all
         seen.add(key_path)
+        yield key_path
         if fault["type"] == "extra_forbidden":
             draft.problem(key_path, *_unknown(key_path, tree))
         elif fault["type"] == "missing":
@@ -99,8 +139,9 @@ def _explain(error: ValidationError, tree: Tree, draft: Draft) -> None:
                 (*key_path, "architecture"), f"{_shown(chosen)} does not fit.", f"Expected one of {known}."
             )
         elif fault["type"] in ("value_error", "assertion_error"):
-            message = fault["msg"].split(", ", 1)[-1]
-            draft.problem(_named(message, key_path, draft), f"{message}.")
+            draft.problem(key_path, f"{fault['msg'].split(', ', 1)[-1]}.")
+        elif fault["type"] == "finite_number":
+            draft.problem(key_path, f"{_shown(_value_at(tree, key_path))} is not a finite number.")
         else:
             value = _value_at(tree, key_path)
             draft.problem(key_path, f"{_shown(value)} does not fit.", f"Expected {expected_at(key_path)}.")
@@ -167,12 +208,3 @@ def _models_around(key_path: KeyPath, tree: Tree) -> tuple[type[BaseModel], ...]
         same = tuple(net for net in _NETWORKS if net.model_fields["architecture"].default == chosen)
         return same or _NETWORKS
     return tuple(model for field in fields_at(key_path[:-1]) for model in models_in(field.annotation))
-
-
-def _named(message: str, key_path: KeyPath, draft: Draft) -> KeyPath:
-    """The key that a check's message speaks of, when it names one that was written; otherwise its section."""
-    for word in re.findall(r"[a-z_][a-z0-9_.]*", message):
-        path: KeyPath = (*key_path, *word.split("."))
-        if path in draft.places:
-            return path
-    return key_path

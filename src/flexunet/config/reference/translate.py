@@ -140,8 +140,6 @@ class _Translation(Native):
             values.note(kernels.entry, f"kernels are square; the last number counts: ({last},{last}).")
         self.put("model.base_kernels", [last, last], "model.base_kernels")
         dilation = values.written("model", "dilation")
-        if dilation is not None and dilation.value[0] != dilation.value[1]:
-            values.problem(dilation.entry, f"{dilation.value} is unequal.", "Expected twice the same number.")
         self.put("model.dilation", list(dilation.value if dilation else (1, 1)), "model.dilation")
         self.final_activation()
 

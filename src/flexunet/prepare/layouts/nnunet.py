@@ -125,6 +125,9 @@ def _class_table(labels: dict[str, Any], path: Path, problems: list[Problem]) ->
         if labels:
             problems.append(Problem("at least two labels are expected.", path))
         return None
+    if len({*plain.values(), ignore}) <= len(plain):
+        problems.append(Problem("every label, and ignore, has a value of its own.", path))
+        return None
     colours = (
         [(0, 0, 0), (255, 255, 0)] if len(ordered) == 2 else [palette_colour(i) for i in range(len(ordered))]
     )
