@@ -19,6 +19,8 @@ _GOOD: dict[str, Any] = {
     "train.learning_rate": 2e-3,
     "train.encoder_rate": 0.2,
     "train.ema": 0.998,
+    "augment.affine": 0.5,
+    "augment.resized_crop": {"probability": 0.3, "edge": [0.5, 1.0]},
     "augment.scale": [0.7, 1.4],
     "augment.brightness": 0.2,
     "augment.contrast": 0.2,
