@@ -7,6 +7,7 @@ FlexunetError
 │   └── BandsError                          it is sound, and has not the bands that are asked for
 ├── ModelFileError       (ValueError)       a model file that is damaged, foreign or of another architecture
 ├── OutputExistsError    (FileExistsError)  a result is already there and nobody allowed to replace it
+├── InUseError           (BlockingIOError)  another process works on the same files
 ├── MissingExtraError    (ImportError)      an optional dependency is needed; the message has the pip command
 ├── TrainingError        (RuntimeError)     a run that cannot go on: a full disk, a lost device
 │   └── DivergedError                       a loss that is not finite
@@ -87,6 +88,10 @@ class ModelFileError(FlexunetError, ValueError):
 
 class OutputExistsError(FlexunetError, FileExistsError):
     """A result is already there and nobody allowed to replace it."""
+
+
+class InUseError(FlexunetError, BlockingIOError):
+    """Another process works on the same files."""
 
 
 class MissingExtraError(FlexunetError, ImportError):

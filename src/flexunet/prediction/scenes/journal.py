@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...errors import FlexunetError, OutputExistsError
+from ...errors import FlexunetError, InUseError, OutputExistsError
 from ...files import write_text
+from ...locks import check_unlocked, locked
 from ...raster import Window, open_raster
+from .differences import differences
 from .job import SceneJob
 from .layers import part_files
 
@@ -28,6 +31,8 @@ class Workbench:
     """Whether parts of an earlier attempt at the same job are in it."""
     joined: bool = False
     """Whether that attempt came as far as the results, and only its products are missing."""
+    notes: tuple[str, ...] = ()
+    """What became of parts that were there and are of no use."""
 
     def missing(self) -> list[int]:
         """The parts that are not there yet."""
@@ -61,30 +66,87 @@ class Workbench:
         return True
 
 
+@contextmanager
+def alone_at(result: Path) -> Iterator[tuple[str, ...]]:
+    """Keep all other commands from the class map `result` and what belongs to it; gives notes.
+
+    It ends with the process, also by kill -9. Others may compute parts for the command that holds it.
+
+    Raises:
+        InUseError: another command is working on it.
+    """
+    with ExitStack() as stack:
+        try:
+            certain = stack.enter_context(locked(_lock_file(result)))
+        except InUseError as error:
+            raise _in_use(result, error) from error
+        yield () if certain else (f"{result.parent} knows no locks: start no second command there",)
+
+
+def refuse_in_use(result: Path) -> None:
+    """Check that no command is working on the class map `result` now.
+
+    Raises:
+        InUseError: one is.
+    """
+    try:
+        check_unlocked(_lock_file(result))
+    except InUseError as error:
+        raise _in_use(result, error) from error
+
+
+def _in_use(result: Path, error: InUseError) -> InUseError:
+    return InUseError(
+        f"{result}: another command is working on it ({error}). Wait until it is done; or stop it and give "
+        "this command again, which goes on from what is finished."
+    )
+
+
 def open_workbench(job: SceneJob, result: Path) -> Workbench:
     """The work folder of `result`; parts of an earlier attempt stay if they are of the same job.
 
-    The parts are then cut as they were.
+    The parts are then cut as they were. Whoever writes to it holds `alone_at(result)`.
 
     Raises:
-        OutputExistsError: `result` is there, of another job, and its `overwrite` is not set.
+        OutputExistsError: `result` is there, of another job, or finished parts of one, and `overwrite` is not
+            set.
         OSError: the folder cannot be made.
     """
     folder = work_folder(result)
     joined = only_products_missing(result)
-    earlier = _earlier_parts(job, folder)
+    noted = _read_journal(folder)
+    earlier = _earlier_parts(job, noted)
     if earlier is not None:
         return Workbench(folder, job.with_parts(earlier), True, joined)
-    if joined and not job.options.overwrite:
-        raise OutputExistsError(
-            f"{result}: already there, of another model, scene or option. Allow replacing with --overwrite, "
-            "or choose another folder."
-        )
+    finished = len(list(folder.glob("part_*_classes.tif")))
+    if (joined or finished) and not job.options.overwrite:
+        raise _of_another_job(job, result, noted, None if joined else finished)
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
     _write_journal(folder, job)
-    return Workbench(folder, job, False)
+    lost = (f"{_parts(finished)} of another job were replaced",) if finished else ()
+    return Workbench(folder, job, False, notes=lost)
+
+
+def _of_another_job(
+    job: SceneJob, result: Path, noted: dict[str, Any], finished: int | None
+) -> OutputExistsError:
+    """Why the work folder cannot be used; `finished` parts are in it, None where the results are joined."""
+    found = differences(noted.get("job"), job.fingerprint)
+    what = (
+        f"{result}: already there, of another job"
+        if finished is None
+        else f"{work_folder(result)}: {_parts(finished)} of another job are here"
+    )
+    return OutputExistsError(
+        f"{what}; it differs in {found}. Give the command that it was begun with to go on with it, allow "
+        "replacing it with --overwrite, or choose another folder."
+    )
+
+
+def _parts(count: int) -> str:
+    return f"{count} finished part{'s' * (count != 1)}"
 
 
 def only_products_missing(result: Path) -> bool:
@@ -133,12 +195,16 @@ def work_folder(result: Path) -> Path:
     return result.with_name(f".{result.stem}.parts")
 
 
-def _earlier_parts(job: SceneJob, folder: Path) -> list[Window] | None:
-    """How an earlier attempt at the same job was cut; None without one."""
-    found = _read_journal(folder)
+def _lock_file(result: Path) -> Path:
+    # not in the work folder, which is removed while the lock is held
+    return result.with_name(f".{result.stem}.parts.lock")
+
+
+def _earlier_parts(job: SceneJob, noted: dict[str, Any]) -> list[Window] | None:
+    """How an earlier attempt at the same job was cut, as its journal noted; None without one."""
     try:
-        if found["job"] != job.fingerprint:
+        if noted["job"] != job.fingerprint:
             return None
-        return [Window(*part) for part in found["parts"]]
+        return [Window(*part) for part in noted["parts"]]
     except (ValueError, KeyError, TypeError):
         return None
