@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, product
 from typing import Any, Literal
 
 import numpy as np
@@ -32,7 +32,9 @@ REASONS: dict[Reason, str] = {
     "group": "of one group or parent, by the manifest",
 }
 MANY = 20
-"""Groups by name or manifest larger than this are linked in a chain, not each with each."""
+"""Groups by digest, name or manifest larger than this are linked in a chain within each split."""
+MOST_ACROSS = 1000
+"""Pairs that such a group may have across two splits; beyond it every picture is linked once across."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,11 @@ def find_links(
                 known.first, known.second, known.reason, known.matrix, known.score, known.share, also
             )
 
-    for link in _equal_pictures(facts):
-        add(link)
+    split_of = [item.member.split for item in facts].__getitem__
+    equal = _equal_pictures(facts)
+    for members in equal:
+        for first, second in pairs_of_group(members, split_of):
+            add(Link(first, second, "same pixels", np.eye(2, 3), 1.0, 1.0))
     anchors = [item.anchors for item in facts if item.anchors is not None]
     features = [item.features for item in facts if item.features is not None]
     assert len(anchors) == len(features) == len(facts), "gathered without what copies are found by"
@@ -102,7 +107,7 @@ def find_links(
         add(Link(match.first, match.second, "copy", match.matrix, match.score, match.share))
     names = sibling_groups([item.member.pair.id for item in facts])
     for group in names:
-        for first, second in _pairs(group):
+        for first, second in pairs_of_group(group, split_of):
             add(Link(first, second, "name"))
     footprints, notes = overlapping_footprints([item.grid for item in facts], [item.size for item in facts])
     for footprint in footprints:
@@ -112,8 +117,14 @@ def find_links(
         if item.member.name in dataset.groups:
             by_group[dataset.groups[item.member.name]].append(index)
     for members in by_group.values():
-        for first, second in _pairs(members):
+        for first, second in pairs_of_group(members, split_of):
             add(Link(first, second, "group"))
+    large = [group for group in (*equal, *names, *by_group.values()) if _is_thinned(group, split_of)]
+    if large:
+        most = max(map(len, large))
+        notes.append(
+            f"there are groups of up to {most} pictures: all that leak are counted, but not all of their pairs"
+        )
     return [found[key] for key in sorted(found)], notes
 
 
@@ -122,19 +133,40 @@ def groups_of(facts: Sequence[Facts], links: Sequence[Link]) -> tuple[int, ...]:
     return join_groups(len(facts), ((link.first, link.second) for link in links))
 
 
-def _equal_pictures(facts: Sequence[Facts]) -> list[Link]:
+def pairs_of_group(members: Sequence[int], split_of: Callable[[int], str]) -> list[tuple[int, int]]:
+    """Which of a group's members (ascending) are linked: leaks are counted right, memory stays bounded.
+
+    Up to `MANY` each with each. Larger ones in a chain within each split, and across every two splits each
+    with each as long as that is `MOST_ACROSS` pairs at most, else each member at least once.
+    """
+    if len(members) <= MANY:
+        return list(combinations(members, 2))
+    by_split: dict[str, list[int]] = defaultdict(list)
+    for member in members:
+        by_split[split_of(member)].append(member)
+    found = [pair for inside in by_split.values() for pair in pairwise(inside)]
+    for one, other in combinations(by_split.values(), 2):
+        if len(one) * len(other) <= MOST_ACROSS:
+            found += product(one, other)
+        else:
+            larger = range(max(len(one), len(other)))
+            found += [(one[place % len(one)], other[place % len(other)]) for place in larger]
+    return [(min(pair), max(pair)) for pair in found]
+
+
+def _is_thinned(members: Sequence[int], split_of: Callable[[int], str]) -> bool:
+    """Whether `pairs_of_group` leaves out pairs across splits."""
+    sizes = Counter(map(split_of, members)).values()
+    return len(members) > MANY and any(a * b > MOST_ACROSS for a, b in combinations(sizes, 2))
+
+
+def _equal_pictures(facts: Sequence[Facts]) -> list[list[int]]:
+    """Positions of pictures of equal pixels; blank ones are all alike and say nothing."""
     by_digest: dict[str, list[int]] = defaultdict(list)
     for index, item in enumerate(facts):
-        if any(
-            high > low for low, high in zip(item.lows, item.highs, strict=True)
-        ):  # blank ones are all alike
+        if any(high > low for low, high in zip(item.lows, item.highs, strict=True)):
             by_digest[item.pixel_digest].append(index)
-    same = np.eye(2, 3)
-    return [
-        Link(first, second, "same pixels", same, 1.0, 1.0)
-        for members in by_digest.values()
-        for first, second in _pairs(members)
-    ]
+    return [members for members in by_digest.values() if len(members) > 1]
 
 
 def _shared_ground(overlaps: Overlaps, facts: Sequence[Facts]) -> list[Link]:
@@ -145,12 +177,6 @@ def _shared_ground(overlaps: Overlaps, facts: Sequence[Facts]) -> list[Link]:
         share = pair.height * pair.width / smaller
         links.append(Link(pair.first, pair.second, "shared ground", matrix, 1.0, share))
     return links
-
-
-def _pairs(members: Sequence[int]) -> list[tuple[int, int]]:
-    if len(members) <= MANY:
-        return list(combinations(members, 2))
-    return list(pairwise(members))
 
 
 class _Pictures(Sequence[NDArray[Any]]):
