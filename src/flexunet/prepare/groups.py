@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, overload
 
-from ..check import Overlaps, find_overlaps, join_groups
+from ..check import join_groups
 from ..data.table import match_ids
 from ..data.table import read_table as read_column
-from ..progress import Tell
 from .items import Item
-from .pixels import picture_for_matching
 
 Assigned = dict[str, str]
 
@@ -39,30 +36,6 @@ def match_pattern(pattern: str, items: Sequence[Item], option: str) -> Assigned:
 def alone(items: Sequence[Item], groups: Mapping[str, str]) -> Assigned:
     """The group of every item; those without one are groups of their own."""
     return {item.id: groups.get(item.id, item.id) for item in items}
-
-
-class _Pictures(Sequence[Any]):
-    """Pictures that are decoded each time one is asked for, so that memory stays bounded."""
-
-    def __init__(self, items: Sequence[Item]) -> None:
-        self._items = tuple(items)
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    @overload
-    def __getitem__(self, index: int) -> Any: ...
-    @overload
-    def __getitem__(self, index: slice) -> _Pictures: ...
-    def __getitem__(self, index: int | slice) -> Any:
-        if isinstance(index, slice):
-            return _Pictures(self._items[index])
-        return picture_for_matching(self._items[index])
-
-
-def find_shared_ground(items: Sequence[Item], progress: Tell | None = None) -> Overlaps:
-    """The pairs of pictures that share ground pixel for pixel."""
-    return find_overlaps(_Pictures(items), progress=progress)
 
 
 def joined(items: Sequence[Item], pairs: Sequence[tuple[int, int]]) -> Assigned:

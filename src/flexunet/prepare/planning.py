@@ -12,15 +12,23 @@ import numpy as np
 from ..check import Overlap
 from ..errors import DataError, Problem
 from ..progress import Tell
-from .groups import alone, find_shared_ground, joined, match_pattern, read_table
+from .groups import alone, joined, match_pattern, read_table
 from .items import Item, Source
 from .measuring import Part
 from .options import Options
+from .regions import find_regions, hints, safe_name
+from .shared_ground import (
+    SharedGround,
+    describe_ground,
+    describe_unfit,
+    find_shared_ground,
+    fitted,
+    joined_planes,
+    parted_pictures,
+    pixel_length,
+)
 from .split import SPLITS, assign_groups, share_strata, split_groups
-from .tiling import block_groups, too_near, touching_pairs
-
-_LARGEST_MATCHED_PX = 2**24
-"""Pictures above it are not searched for shared pixels."""
+from .tiling import block_groups, too_near
 
 
 @dataclass(frozen=True)
@@ -37,7 +45,7 @@ class Plan:
     origin: str = "none"
     """Where the groups come from."""
     overlaps: tuple[Overlap, ...] = ()
-    """Between items, by their place in the source."""
+    """Between items whose masks are to be merged, by their place in the source."""
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Why parts are not written, by id."""
     notes: tuple[str, ...] = ()
@@ -49,22 +57,29 @@ def make_plan(source: Source, parts: Sequence[Part], options: Options, progress:
     Raises:
         DataError: group or split files that do not fit; one group where several are needed.
     """
-    origin, item_groups, overlaps, notes = _item_groups(source, parts, options, progress)
+    origin, item_groups, shared = _item_groups(source, parts, options, progress)
     kept, left_out = _chosen(parts, options)
     groups = {part.id: item_groups[part.item.id] for part in kept}
+    grounds, torn = joined_planes(kept, source.items, shared.by_pixels)
     if options.blocks is not None:
         origin = "blocks"
-        groups = block_groups({part.id: part.ground for part in kept}, options.blocks * _unit(kept))
+        groups = block_groups(grounds, options.blocks * _unit(kept))
     strata = _strata(kept, source, options)
-    splits, folds = _split(source, kept, groups, strata, options)
+    splits, folds, split_notes = _split(source, kept, groups, strata, options)
     if options.blocks is not None:
         order = [*(["test"] if "test" in splits.values() else []), *(folds or ("valid", "train"))]
-        grounds = {part.id: part.ground for part in kept}
         near = too_near(grounds, splits, options.buffer * _unit(kept), order)
         left_out |= dict.fromkeys(near, "too near to a picture of another split")
         kept = [part for part in kept if part.id not in left_out]
     _check_filled(kept, splits, groups, options, folds)
-    return Plan(tuple(kept), groups, splits, folds, origin, overlaps, left_out, notes)
+    by_area = options.blocks is not None  # then nothing that is kept shares ground within a plane
+    parted = parted_pictures(torn if by_area else shared.pairs, source.items, kept, splits)
+    notes = describe_ground(shared, parted, source.items, kept, splits, by_area=by_area)
+    overlaps = shared.by_pixels
+    if options.merge_overlaps is not None:
+        fit, unfit = fitted(shared.by_coordinates, source.items, kept)
+        overlaps, notes = (*overlaps, *fit), (*notes, *describe_unfit(unfit, source.items))
+    return Plan(tuple(kept), groups, splits, folds, origin, overlaps, left_out, (*notes, *split_notes))
 
 
 # ----------------------------------------------------------------------------------------- choosing
@@ -106,95 +121,39 @@ def _strata(parts: Sequence[Part], source: Source, options: Options) -> dict[str
 
 # ----------------------------------------------------------------------------------------- grouping
 
-_Grouped = tuple[str, dict[str, str], tuple[Overlap, ...], tuple[str, ...]]
 
-
-def _item_groups(source: Source, parts: Sequence[Part], options: Options, progress: Tell | None) -> _Grouped:
-    """Where the groups come from, the group of every item, shared ground, notes."""
+def _item_groups(
+    source: Source, parts: Sequence[Part], options: Options, progress: Tell | None
+) -> tuple[str, dict[str, str], SharedGround]:
+    """Where the groups come from, the group of every item, shared ground as far as it was looked for."""
     items = source.items
-    overlaps: tuple[Overlap, ...] = ()
-    notes: tuple[str, ...] = ()
     needed = options.overlaps and options.groups is None and options.group_pattern is None
-    pairs: list[tuple[int, int]] = []
+    shared = SharedGround()
     if needed or options.merge_overlaps is not None:
-        overlaps, pairs, notes = _shared_ground(items, parts, progress)
+        shared = find_shared_ground(items, parts, progress)
     if options.groups is not None:
-        return (
-            "file",
-            alone(items, read_table(options.groups, items, options.group_column or "group")),
-            overlaps,
-            notes,
-        )
+        found = read_table(options.groups, items, options.group_column or "group")
+        return "file", alone(items, found), shared
     if options.group_pattern is not None:
         found = match_pattern(options.group_pattern, items, "--group-pattern")
-        return f"pattern {options.group_pattern}", alone(items, found), overlaps, notes
+        return f"pattern {options.group_pattern}", alone(items, found), shared
     if options.group_column is not None and options.leave_out is None:
-        return (
-            f"column {options.group_column}",
-            alone(items, _hints(items, options.group_column)),
-            overlaps,
-            notes,
-        )
+        told = hints(items, options.group_column)
+        return f"column {options.group_column}", alone(items, told), shared
     if not needed:
-        return "none", alone(items, {}), overlaps, notes
-    return "overlaps", joined(items, pairs), overlaps, notes
-
-
-def _shared_ground(
-    items: Sequence[Item], parts: Sequence[Part], progress: Tell | None
-) -> tuple[tuple[Overlap, ...], list[tuple[int, int]], tuple[str, ...]]:
-    """Pixel-equal overlaps, all pairs on shared ground (also by coordinates), and notes."""
-    area: Counter[str] = Counter()
-    for part in parts:
-        area[part.item.id] += part.source_hw[0] * part.source_hw[1]
-    places = {item.id: place for place, item in enumerate(items)}
-    placed = [part for part in parts if part.grid.crs_wkt is not None]
-    # Neighbouring tiles of a mosaic meet at an edge that rounding moves a little.
-    shrunk = [part.ground.grown(-1e-3 * _pixel(part)) for part in placed]
-    by_ground = {
-        (min(a, b), max(a, b))
-        for i, j in touching_pairs(shrunk)
-        for a, b in [(places[placed[i].item.id], places[placed[j].item.id])]
-        if a != b
-    }
-    known = {part.item.id for part in placed}
-    free = [item for item in items if item.id not in known and area[item.id] <= _LARGEST_MATCHED_PX]
-    found: tuple[Overlap, ...] = ()
-    if len(free) > 1:
-        found = tuple(
-            Overlap(places[free[p.first].id], places[free[p.second].id], p.dy, p.dx, p.height, p.width)
-            for p in find_shared_ground(free, progress).pairs
-        )
-    notes = []
-    if found:
-        notes.append(
-            f"{len(found)} pairs of pictures share ground pixel for pixel; such pictures stay in one split."
-        )
-    if by_ground:
-        notes.append(
-            f"{len(by_ground)} pairs of pictures overlap by their coordinates; they stay in one split."
-        )
-    return found, sorted({*by_ground, *((p.first, p.second) for p in found)}), tuple(notes)
-
-
-def _hints(items: Sequence[Item], column: str) -> dict[str, str]:
-    known = sorted({name for item in items for name in item.hints})
-    if column not in known:
-        raise DataError(f"The source tells no {column!r}; it tells {', '.join(known) or 'nothing'}.")
-    return {item.id: item.hints[column] for item in items if column in item.hints}
-
-
-def _pixel(part: Part) -> float:
-    a, b, _, d, e, _ = part.grid.transform
-    return float(np.sqrt(abs(a * e - b * d)))
+        return "none", alone(items, {}), shared
+    return "overlaps", joined(items, shared.pairs), shared
 
 
 def _unit(parts: Sequence[Part]) -> float:
     """The length of a pixel of the first picture in the units of its ground."""
-    return _pixel(parts[0]) if parts and parts[0].grid.crs_wkt is not None else 1.0
+    return pixel_length(parts[0]) if parts and parts[0].grid.crs_wkt is not None else 1.0
 
 
 # ---------------------------------------------------------------------------------------- splitting
+
+
+_Divided = tuple[dict[str, str], tuple[str, ...], tuple[str, ...]]
 
 
 def _split(
@@ -203,63 +162,44 @@ def _split(
     groups: Mapping[str, str],
     strata: Mapping[str, str],
     options: Options,
-) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The split of every part, and the names of the folds, if there are any."""
+) -> _Divided:
+    """The split of every part, the names of the folds, if there are any, and notes."""
     if options.splits is not None:
         given = read_splits(options.splits, source.items)
-        return {part.id: given[part.item.id] for part in parts}, ()
+        return {part.id: given[part.item.id] for part in parts}, (), ()
     if options.leave_out is not None:
-        return _regions(source, parts, groups, strata, options)
+        return _by_region(source, parts, groups, strata, options)
     if options.folds is not None:
         train, valid, test = options.shares
         rest = (train + valid) / options.folds
         names = tuple(f"fold_{number}" for number in range(1, options.folds + 1))
         chosen = assign_groups(groups, strata, (test, *[rest] * options.folds), options.seed)
-        return {name: ("test", *names)[index] for name, index in chosen.items()}, names
-    return dict(split_groups(groups, strata, options.shares, options.seed)), ()
+        return {name: ("test", *names)[index] for name, index in chosen.items()}, names, ()
+    return dict(split_groups(groups, strata, options.shares, options.seed)), (), ()
 
 
-def _regions(
+def _by_region(
     source: Source,
     parts: Sequence[Part],
     groups: Mapping[str, str],
     strata: Mapping[str, str],
     options: Options,
-) -> tuple[dict[str, str], tuple[str, ...]]:
+) -> _Divided:
     """One region is the test split, or every region a fold."""
-    if options.region_pattern is not None:
-        found = match_pattern(options.region_pattern, source.items, "--region-pattern")
-    elif options.groups is not None:
-        found = read_table(options.groups, source.items, options.group_column or "region")
-    else:
-        found = _hints(source.items, options.group_column or "region")
-    region = {part.id: found.get(part.item.id, "no_region") for part in parts}
-    names = sorted(set(region.values()))
-    for group in sorted({groups[name] for name in region}):
-        spread = {region[name] for name in region if groups[name] == group}
-        if len(spread) > 1:
-            raise DataError(
-                f"The regions {', '.join(sorted(spread))} share ground (group {group}); they cannot part."
-            )
+    region, names, notes = find_regions(source.items, parts, groups, strata, options)
     if options.leave_out == "each":
         if len(names) < 3:
             raise DataError(
                 f"Three regions are the least to train, validate and test on; found: {', '.join(names)}."
             )
-        return {name: f"region_{safe_name(there)}" for name, there in region.items()}, tuple(
-            f"region_{safe_name(name)}" for name in names
-        )
+        folds = tuple(f"region_{safe_name(name)}" for name in names)
+        return {name: f"region_{safe_name(there)}" for name, there in region.items()}, folds, notes
     if options.leave_out not in names:
         raise DataError(f"--leave-out {options.leave_out!r}: no such region; there are {', '.join(names)}.")
     rest = {name: group for name, group in groups.items() if region[name] != options.leave_out}
     train, valid, _ = options.shares
     chosen = split_groups(rest, {name: strata[name] for name in rest}, (train, valid, 0), options.seed)
-    return {part.id: chosen.get(part.id, "test") for part in parts}, ()
-
-
-def safe_name(name: str) -> str:
-    """A name that every file system takes."""
-    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name)
+    return {part.id: chosen.get(part.id, "test") for part in parts}, (), notes
 
 
 def read_splits(path: Path, items: Sequence[Item]) -> dict[str, str]:
