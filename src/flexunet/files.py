@@ -59,3 +59,11 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Write bytes, whole or not at all."""
     with whole_file(path) as beside:
         beside.write_bytes(content)
+
+
+def layer_of(path: Path) -> tuple[Path, str | None]:
+    """File and layer of `file.gpkg|layername=a`, as QGIS writes it; the layer is None where none is named."""
+    file, named, layer = str(path).partition("|layername=")
+    if not named or path.exists():
+        return path, None
+    return Path(file), layer

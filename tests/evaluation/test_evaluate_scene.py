@@ -97,9 +97,9 @@ def test_what_lies_outside_the_truth_is_not_counted(tmp_path: Path) -> None:
     result = evaluate_scene(tmp_path / "classes.tif", tmp_path / "truth.tif", TWO, tmp_path / "out")
     assert result.confusion == counts(truth[20:50, 10:40], predicted[20:50, 10:40])
     write_raster(tmp_path / "far.tif", truth, GRID.shifted(5000, 0))
-    with pytest.raises(DataError, match="no pixel"):
+    with pytest.raises(DataError, match="another place"):
         evaluate_scene(tmp_path / "classes.tif", tmp_path / "far.tif", TWO, tmp_path / "far")
-    assert not (tmp_path / "far" / "scores.json").exists()
+    assert not (tmp_path / "far").exists()
 
 
 def test_a_truth_in_another_reference_system_is_brought_over(tmp_path: Path) -> None:
@@ -181,6 +181,32 @@ def test_polygons_are_a_truth_like_their_pixels(tmp_path: Path) -> None:
         evaluate_scene(*arguments)
     result = evaluate_scene(*arguments, attribute="kind")
     assert result.confusion == counts(truth, predicted, 3)
+
+
+def test_polygons_all_around_a_scene_are_a_truth_and_those_of_another_place_are_none(tmp_path: Path) -> None:
+    write_raster(tmp_path / "classes.tif", maps()[1], GRID, nodata=255)
+
+    def layer(name: str, *corners: tuple[float, float]) -> Path:
+        rings = [[[x, y], [x + 100, y], [x + 100, y - 100], [x, y]] for x, y in corners]
+        shapes = [{"type": "Polygon", "coordinates": [ring]} for ring in rings]
+        features = [{"type": "Feature", "properties": {}, "geometry": shape} for shape in shapes]
+        crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32643"}}
+        content = {"type": "FeatureCollection", "crs": crs, "features": features}
+        (tmp_path / name).write_text(json.dumps(content), encoding="utf-8")
+        return tmp_path / name
+
+    around = layer("around.geojson", (490000, 4010000), (510000, 3990000))
+    result = evaluate_scene(tmp_path / "classes.tif", around, TWO, tmp_path / "around")
+    assert result.confusion == counts(np.zeros((90, 70), np.uint8), maps()[1])
+    assert "none of its polygons lies here, so all ground is 'background'" in result.notes[0]
+    far = layer("far.geojson", (990000, 4010000), (980000, 3990000))
+    with pytest.raises(DataError, match="another place"):
+        evaluate_scene(tmp_path / "classes.tif", far, TWO, tmp_path / "far")
+    colours = np.zeros((3, 90, 70), np.uint8)
+    write_raster(tmp_path / "colours.tif", colours, GRID.shifted(5000, 0))
+    with pytest.raises(DataError, match="another place"):
+        evaluate_scene(tmp_path / "classes.tif", tmp_path / "colours.tif", TWO, tmp_path / "far")
+    assert not (tmp_path / "far").exists()
 
 
 def test_a_scene_of_several_strips_gives_the_numbers_of_the_whole(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from flexunet.errors import ConfigError, DataError, OutputExistsError
 from flexunet.modelfile import Calibration
 from flexunet.prediction import Predictor
 from flexunet.prediction.scenes import (
+    SceneFiles,
     SceneOptions,
     compute_missing,
     compute_parts,
@@ -26,7 +27,6 @@ from flexunet.prediction.scenes import (
     parse_bytes,
     plan_scene,
     predict_scene,
-    result_files,
     results_of,
 )
 from flexunet.prediction.scenes.forecast import duration, forecast, size
@@ -194,7 +194,9 @@ def test_an_older_class_map_is_not_taken_for_the_one_that_was_to_replace_it(
     predict_scene(small_predictor(seed=6), scene, out, ALL)
     bench = open_workbench(plan_scene(predictor, scene, ALL), out)
     compute_missing(bench, predictor)
-    bench.promise(out, result_files(out, ALL).values())  # as a kill right before the last rename leaves it
+    bench.promise(
+        out, SceneFiles.of(out, ALL).rasters.values()
+    )  # as a kill right before the last rename leaves it
     with pytest.raises(OutputExistsError, match="--overwrite"):
         predict_scene(predictor, scene, out, replace(ALL, overwrite=False))
     result = predict_scene(predictor, scene, out, ALL)
@@ -202,7 +204,7 @@ def test_an_older_class_map_is_not_taken_for_the_one_that_was_to_replace_it(
     assert_array_equal(classes_in(out), predictor(scene))
 
 
-def test_parts_of_another_model_scene_or_wish_are_not_used(
+def test_parts_of_another_model_scene_or_wish_are_kept_and_the_difference_named(
     tmp_path: Path, predictor: Predictor, scene: Path
 ) -> None:
     job = plan_scene(predictor, scene, SceneOptions(part_rows=1))
@@ -216,9 +218,16 @@ def test_parts_of_another_model_scene_or_wish_are_not_used(
         plan_scene(predictor.with_settings(halo=9), scene, SceneOptions(part_rows=1)),
         plan_scene(predictor, write_scene(tmp_path / "scene.tif", blobs(151, 117, seed=1)), SceneOptions()),
     ]
-    assert all(other.fingerprint != job.fingerprint for other in others)
-    assert not open_workbench(others[0], tmp_path / "out.tif").resumed
-    assert not list(bench.folder.glob("part_*"))
+    words = (r"the model \(", r"--confidence \(none before", "--tta", r"the tiles \(", r"the scene \(")
+    for other, word in zip(others, words, strict=True):
+        with pytest.raises(OutputExistsError, match=f"1 finished part of another job.*{word}.*--overwrite"):
+            predict_scene(predictor, scene, tmp_path / "out.tif", other.options, job=other)
+        assert len(list(bench.folder.glob("part_*"))) == 1
+    allowed = replace(others[0].options, overwrite=True)
+    result = predict_scene(
+        predictor, scene, tmp_path / "out.tif", allowed, job=replace(others[0], options=allowed)
+    )
+    assert "replaced 1 finished part of another job" in result.notes
 
 
 def test_nothing_is_replaced_unasked(tmp_path: Path, predictor: Predictor, scene: Path) -> None:

@@ -135,7 +135,7 @@ def predict_command(
     if tiled and whole:
         raise ConfigError("--tiled and --whole exclude each other.")
     from ..prediction import Predictor, Unsure, locate_model
-    from ..prediction.scenes import find_sources, is_scene
+    from ..prediction.scenes import check_outputs, find_sources, is_address, is_scene
     from .predict_scenes import SceneWishes, predict_all_scenes
 
     located = locate_model(model)
@@ -193,6 +193,14 @@ def predict_command(
         overwrite=overwrite,
     )
     wishes.check(predictor.record.classes)
+    if scenes:
+        check_outputs(
+            scenes,
+            folder,
+            wishes.options(predictor.record.classes),
+            wishes.products(),
+            [*models, *pictures],
+        )
     failed = done = 0
     if pictures and wishes.only_scenes:
         typer.echo(
@@ -201,11 +209,19 @@ def predict_command(
             err=True,
         )
     if pictures:
-        report = _predict_pictures(predictor, pictures, folder, overlay, probability, overwrite)
+        needed = [*models, *wishes.files, *(Path(scene) for scene in scenes if not is_address(scene))]
+        report = _predict_pictures(predictor, pictures, folder, overlay, probability, overwrite, needed)
         done, failed = len(report.written), len(report.failed)
     if scenes:
         finished = predict_all_scenes(
-            predictor, scenes, folder, wishes, models=models, device=device, threads=threads
+            predictor,
+            scenes,
+            folder,
+            wishes,
+            models=models,
+            pictures=pictures,
+            device=device,
+            threads=threads,
         )
         done, failed = done + len(finished.results), failed + len(finished.failed)
     if done:
@@ -242,7 +258,13 @@ def _places(
 
 
 def _predict_pictures(
-    predictor: Predictor, files: list[Path], folder: Path, overlay: bool, probability: bool, overwrite: bool
+    predictor: Predictor,
+    files: list[Path],
+    folder: Path,
+    overlay: bool,
+    probability: bool,
+    overwrite: bool,
+    needed: list[Path],
 ) -> FilesReport:
     from ..prediction import predict_files
     from .progress import show_progress
@@ -263,6 +285,7 @@ def _predict_pictures(
                 overlay=overlay,
                 probability=probability,
                 overwrite=overwrite,
+                needed=needed,
                 progress=count,
             )
     except KeyboardInterrupt as error:

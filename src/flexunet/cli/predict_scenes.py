@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -62,6 +63,11 @@ class SceneWishes:
         }
         return tuple(option for option, value in named.items() if value)
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What is read beside the scenes."""
+        return tuple(path for path in (self.dem, self.truth, self.aoi) if path is not None)
+
     def check(self, classes: Classes) -> None:
         """Refuse before anything is done what would be refused later.
 
@@ -89,7 +95,7 @@ class SceneWishes:
             )
         if self.confidence not in (None, "entropy", "margin"):
             raise ConfigError(f"--confidence {self.confidence}: entropy or margin are possible.")
-        if self.resolution is not None and not self.resolution > 0:
+        if self.resolution is not None and not 0 < self.resolution < math.inf:
             raise ConfigError(f"--resolution {self.resolution}: metres a pixel, more than 0.")
         return SceneOptions(
             probability=self._labels(classes),
@@ -118,8 +124,9 @@ class SceneWishes:
             raise ConfigError("--dem, --min-area and --simplify are about polygons: add --polygons gpkg.")
         if self.truth is None and self.truth_attribute is not None:
             raise ConfigError("--truth-attribute is about the polygons of --evaluate: add that.")
-        if self.min_area < 0 or self.simplify < 0:
-            raise ConfigError("--min-area and --simplify are 0 or more.")
+        for option, value in (("--min-area", self.min_area), ("--simplify", self.simplify)):
+            if not 0 <= value < math.inf:
+                raise ConfigError(f"{option} {value}: a number of 0 or more.")
         return Products(
             polygons=self.polygons,  # type: ignore[arg-type]  # checked above
             min_area=self.min_area,
@@ -127,6 +134,7 @@ class SceneWishes:
             dem=self.dem,
             overlay=self.overlay,
             html=self.html,
+            truth=self.truth,
         )
 
     def _labels(self, classes: Classes) -> tuple[int, ...]:
@@ -153,11 +161,13 @@ def predict_all_scenes(
     wishes: SceneWishes,
     *,
     models: Sequence[Path],
+    pictures: Sequence[Path] = (),
     device: str,
     threads: int | None,
 ) -> ScenesReport:
     """Predict the scenes, say what becomes of them, and give the report."""
     from ..prediction.scenes import (
+        SceneFiles,
         make_products,
         only_products_missing,
         plan_scene,
@@ -220,14 +230,15 @@ def predict_all_scenes(
 
         def finish(scene: str | Path, result: SceneResult) -> list[str]:
             notes = list(make_products(scene, result, predictor.classes, products, progress=tell))
-            if wishes.truth is not None:
+            evaluation = SceneFiles.of(result.class_map, options, products).evaluation
+            if wishes.truth is not None and evaluation is not None:
                 open_label = len(classes) if predictor.unsure is not None else None
                 notes += _evaluate(
-                    scene, result, classes, wishes.truth, wishes.truth_attribute, open_label, tell
+                    scene, result, classes, evaluation, wishes.truth, wishes.truth_attribute, open_label, tell
                 )
             return notes
 
-        report = predict_scenes(scenes, folder, options, predict_one, finish, products)
+        report = predict_scenes(scenes, folder, options, predict_one, finish, products, [*models, *pictures])
     for note in report.notes:
         _note(note)
     for problem in report.failed:
@@ -250,19 +261,20 @@ def _evaluate(
     scene: str | Path,
     result: SceneResult,
     classes: Classes,
+    folder: Path,
     truth: Path,
     attribute: str | None,
     open_label: int | None,
     progress: Progress,
 ) -> list[str]:
-    """The scores of a scene, in a folder beside it and in words."""
+    """The scores of a scene, in its `folder` and in words."""
     from ..evaluation.scene import evaluate_scene, scene_table
 
     found = evaluate_scene(
         result.class_map,
         truth,
         classes,
-        result.class_map.with_name(f"{result.class_map.stem}_evaluation"),
+        folder,
         scene=scene,
         attribute=attribute,
         open_label=open_label,

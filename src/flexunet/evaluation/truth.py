@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..classes import IGNORE_INDEX, Classes
 from ..errors import DataError
+from ..files import layer_of
 from ..raster import Grid, Window
 from ..raster.nearest import OnGrid
 
@@ -42,13 +44,15 @@ def open_truth(
     A raster has one band of labels, or three with the colours of the classes; on another grid the nearest
     pixel counts. 255, negative values and a declared nodata value that is no class are ignored; with two
     classes, 0 and 255 alone are read as 0 and 1. Polygons are of the class that `attribute` names, and of the
-    only foreground class without it; ground outside of them is background.
+    only foreground class without it; ground outside of them is background. A layer that covers the place and
+    has no polygon there is a truth too, and a note says so.
 
     Raises:
-        RasterError, DataError: it cannot be read, brought to the grid, or has values without a class.
+        RasterError, DataError: it cannot be read, brought to the grid, has values without a class, or lies in
+            another place.
         MissingExtraError: polygons, and the extra `geo` is not installed.
     """
-    if path.suffix.lower() in VECTOR_SUFFIXES:
+    if layer_of(path)[0].suffix.lower() in VECTOR_SUFFIXES:
         yield _polygons(path, grid, shape, classes, attribute)
         return
     with OnGrid(path, grid, shape, len(classes)) as raster:
@@ -67,6 +71,7 @@ def _polygons(
     path: Path, grid: Grid, shape: tuple[int, int], classes: Classes, attribute: str | None
 ) -> Truth:
     from ..vector.aoi import LabelLayer
+    from ..vector.layers import layer_meets
 
     foreground = classes.foreground
     if attribute is None and len(foreground) != 1:
@@ -80,11 +85,17 @@ def _polygons(
         how |= {"attribute": attribute, "values": classes.names}
     else:
         how["label"] = foreground[0]
-    return LabelLayer.from_file(path, grid, shape, **how)
+    found = LabelLayer.from_file(path, grid, shape, **how)
+    if len(found.polygons):
+        return found
+    if classes.background is None or not layer_meets(path, grid, shape):
+        raise DataError(_elsewhere(path))
+    note = f"{path}: none of its polygons lies here, so all ground is {classes.names[classes.background]!r}."
+    return replace(found, notes=(*found.notes, note))
 
 
 class _RasterTruth:
-    """Labels from a raster; its values are looked through once before anything is scored."""
+    """Labels from a raster; it is looked through once, strip by strip, before anything is scored."""
 
     def __init__(self, raster: OnGrid, shape: tuple[int, int], classes: Classes) -> None:
         self._raster, self._classes = raster, classes
@@ -105,6 +116,11 @@ class _RasterTruth:
             if found == {0, 255} and len(classes) == 2 and raster.nodata != 255:
                 self._white = 1
                 notes.append(f"{raster.path}: has the values 0 and 255; 255 is read as {classes.names[1]!r}.")
+            nowhere = found <= {IGNORE_INDEX} and self._white is None
+        else:
+            nowhere = all((self.labels(window) == IGNORE_INDEX).all() for window in strips(shape))
+        if nowhere:
+            raise DataError(_elsewhere(raster.path))
         self._notes = tuple(notes)
 
     @property
@@ -154,6 +170,10 @@ class _RasterTruth:
                 f"{', '.join(map(str, self._classes.colours))}."
             )
         return labels
+
+
+def _elsewhere(path: Path) -> str:
+    return f"{path}: says nothing about the place of the class map; is it of another place?"
 
 
 def _no_class(path: Path, strangers: list[int | float], classes: Classes) -> str:

@@ -105,20 +105,49 @@ def name_outputs(images: Sequence[Path], out: Path) -> tuple[dict[Path, Outputs]
     return names, notes
 
 
+def replaced_by(planned: Sequence[Path], inputs: Iterable[Path]) -> list[tuple[Path, Path]]:
+    """The results that would take the place of an input, and that input; an input within a folder of results
+    counts, however either is named (links, `..`, case).
+    """
+    results = {_identity(path): path for path in planned}
+    found = []
+    for path in inputs:
+        whole = path.resolve()
+        places = (results.get(_identity(place)) for place in (whole, *whole.parents))
+        found += [(result, path) for result in places if result is not None]
+    return found
+
+
+def _identity(path: Path) -> tuple[int, int] | str:
+    """The same for all names of one file: device and number where it is there, else where it will be."""
+    try:
+        found = path.stat()
+    except OSError:
+        return str(path.resolve())
+    return (found.st_dev, found.st_ino) if found.st_ino else str(path.resolve())
+
+
 def refuse_replacing(
-    outputs: dict[Path, Outputs], *, overlay: bool, probability: bool, overwrite: bool
+    outputs: dict[Path, Outputs],
+    *,
+    overlay: bool,
+    probability: bool,
+    overwrite: bool,
+    needed: Iterable[Path] = (),
 ) -> None:
-    """Check that no result would replace an image or, unless `overwrite`, an earlier result.
+    """Check that no result would replace an image, what else is `needed` or, unless `overwrite`, an earlier
+    result.
 
     Raises:
-        DataError: a result would have the name of one of the images.
+        DataError: a result would have the name of one of the images or of what is needed.
         OutputExistsError: a result is there already.
     """
     planned = [path for item in outputs.values() for path in item.all(overlay, probability)]
-    inputs = {image.resolve() for image in outputs}
-    clashing = [path for path in planned if path.resolve() in inputs]
+    clashing = replaced_by(planned, [*outputs, *needed])
     if clashing:
-        raise DataError(f"{clashing[0]} is one of the images; choose another folder for the results.")
+        path, lost = clashing[0]
+        what = "one of the images" if lost in outputs else "needed for the results"
+        raise DataError(f"{path} is {what}; choose another folder for the results.")
     there = [path for path in planned if path.exists()]
     if there and not overwrite:
         listed = ", ".join(str(path) for path in there[:_LISTED])

@@ -57,6 +57,7 @@ def predict_files(
     overlay: bool = False,
     probability: bool = False,
     overwrite: bool = False,
+    needed: Sequence[Path] = (),
     progress: Progress | None = None,
 ) -> FilesReport:
     """Write the classes of every image to the folder `out`, each file whole or not at all.
@@ -72,11 +73,13 @@ def predict_files(
     Images with a georeference, and large ones, are scenes (`scenes.is_scene`): they lead to `out/NAME.tif`,
     `NAME_probability.tif` and `NAME_overlay.jpg` by `scenes.predict_scene`.
 
-    An image that cannot be used is reported and the others go on. Memory: a batch of images, two more that
+    An image that cannot be used is reported and the others go on. What is `needed` stays, as the images do,
+    even with `overwrite`. Memory: a batch of images, two more that
     are read ahead, and the strips described at `Predictor.predict`.
 
     Raises:
-        DataError, OutputExistsError: a result has the name of an image or of an earlier result.
+        DataError, OutputExistsError: a result has the name of an image, of what else is `needed`, of another
+            result, or of an earlier one.
         OSError: a result cannot be written.
     """
     from .scenes import is_scene
@@ -86,13 +89,21 @@ def predict_files(
     for image in images:
         (scenes if is_scene(image) else pictures).append(image)
     outputs, notes = name_outputs(pictures, out)
-    refuse_replacing(outputs, overlay=overlay, probability=probability, overwrite=overwrite)
+    refuse_replacing(
+        outputs,
+        overlay=overlay,
+        probability=probability,
+        overwrite=overwrite,
+        needed=[*scenes, *needed],
+    )
     written: dict[Path, Path] = {}
     failed: list[Problem] = []
     if scenes:
         asked = {"tiling": tiling, "tta": tta}
         changed = predictor.with_settings(**{key: value for key, value in asked.items() if value is not None})
-        report, there = _predict_scenes(changed, scenes, out, overlay, probability, overwrite, progress)
+        report, there = _predict_scenes(
+            changed, scenes, out, overlay, probability, overwrite, [*pictures, *needed], progress
+        )
         written, failed, notes = there, [*report.failed], [*notes, *report.notes]
     done = _predict_pictures(predictor, outputs, out, tiling, tta, overlay, probability, overwrite, progress)
     written |= dict(zip(done.images, done.report.written, strict=True))
@@ -110,6 +121,7 @@ def _predict_scenes(
     overlay: bool,
     probability: bool,
     overwrite: bool,
+    needed: Sequence[Path],
     progress: Progress | None,
 ) -> tuple[ScenesReport, dict[Path, Path]]:
     """The report of the scenes, and the class map of each that came to its end."""
@@ -129,7 +141,7 @@ def _predict_scenes(
         there[Path(scene)] = result.class_map
         return make_products(scene, result, predictor.classes, products, progress=progress)
 
-    return predict_scenes(scenes, out, options, predict_one, finish, products), there
+    return predict_scenes(scenes, out, options, predict_one, finish, products, needed), there
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
+from ..files import layer_of
 from ..raster import Grid
 from ..raster.ground import placed
 from .libraries import pyogrio, pyproj, shapely
@@ -51,7 +52,8 @@ def read_layer(
     fits them best. Costs the memory of the polygons that meet the raster.
 
     Args:
-        layer: needed where the file has several layers with polygons.
+        path: a file, or `file.gpkg|layername=a`.
+        layer: the one that is meant, where the file has several with polygons and `path` names none.
         attribute: read into `values`.
         crs: stands in for the layer's CRS where the file has none.
 
@@ -59,7 +61,8 @@ def read_layer(
         DataError: no such file, layer or attribute; no polygons; a CRS on one side only.
     """
     grid = placed(grid)
-    info = _read_info(path, layer)
+    path, named = layer_of(path)
+    info = _read_info(path, layer or named)
     if attribute is not None:
         attribute = _known(path, "attribute", attribute, [str(name) for name in info["fields"]])
     to_grid = transformer(path, info["crs"] or crs, grid)
@@ -89,6 +92,24 @@ def read_layer(
     return LayerOnGrid(path, polygons[meets], values, notes)
 
 
+def layer_meets(path: Path, grid: Grid, size_hw: tuple[int, int], *, layer: str | None = None) -> bool:
+    """Whether the extent of a layer meets the raster of `size_hw` pixels on `grid`; True where that cannot be
+    told. For files that do not say their extent, all features are read once.
+
+    Raises:
+        DataError: see `read_layer`.
+    """
+    grid = placed(grid)
+    path, named = layer_of(path)
+    info = _read_info(path, layer or named)
+    wanted = _bounds_in_layer(grid, size_hw, transformer(path, info["crs"], grid))
+    extent = pyogrio.read_info(path, layer=info["layer_name"], force_total_bounds=True)["total_bounds"]
+    if wanted is None or extent is None:
+        return True
+    left, bottom, right, top = wanted
+    return bool(extent[0] <= right and left <= extent[2] and extent[1] <= top and bottom <= extent[3])
+
+
 def _read_info(path: Path, layer: str | None) -> dict[str, Any]:
     """What the file says of the layer; the only polygon layer where none is named."""
     if not path.exists() and not str(path).startswith("/vsi"):
@@ -108,7 +129,9 @@ def _read_info(path: Path, layer: str | None) -> dict[str, Any]:
             held = ", ".join(f"{name} ({kind})" for name, kind in layers) or "no layer"
             raise DataError(f"{path}: has no layer with polygons; it has {held}")
         if len(areal) > 1:
-            raise DataError(f"{path}: has several layers with polygons; name one of {', '.join(areal)}")
+            forms = ", ".join(f'"{path}|layername={name}"' for name in areal[:_NAMES_SHOWN])
+            more = ", ..." if len(areal) > _NAMES_SHOWN else ""
+            raise DataError(f"{path}: has several layers with polygons; say which one: {forms}{more}")
         layer = areal[0]
     try:
         info: dict[str, Any] = pyogrio.read_info(path, layer=layer)
@@ -139,7 +162,7 @@ def transformer(path: Path, layer_crs: str | None, grid: Grid) -> Any | None:
     if layer_crs is None:
         raise DataError(
             f"{path}: does not say its coordinate reference system, and the raster has one. Save it with its "
-            "CRS (for a Shapefile: the .prj file), or name it."
+            "CRS (for a Shapefile: the .prj file)."
         )
     if grid.crs_wkt is None:
         raise DataError(

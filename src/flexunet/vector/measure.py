@@ -44,6 +44,9 @@ class Surveyor:
     `method` is `geodesic` (on the CRS's ellipsoid, whatever planet) for longitude and latitude, and for
     projections that change areas by more than `AREA_TOLERANCE` somewhere on the raster (Web Mercator far from
     the equator); `planar` for other projections, whose units become metres; `pixels` without a CRS.
+
+    Raises:
+        DataError: the grid lays all pixels onto a line, or its reference system is not understood.
     """
 
     def __init__(self, grid: Grid, size_hw: tuple[int, int]) -> None:
@@ -53,6 +56,8 @@ class Surveyor:
         self.transform = grid.transform
         if grid.points:
             self.transform = self._fitted()
+        else:
+            _plane_of(self.transform)
         self.method: Method = "pixels"
         self._unit_m = 1.0
         if grid.crs_wkt is None:
@@ -226,7 +231,7 @@ class Surveyor:
         if np.linalg.matrix_rank(known) < 3:
             raise DataError(f"{len(points)} ground control points on a line do not place a raster")
         (a, d), (b, e), (c, f) = np.linalg.lstsq(known, wanted, rcond=None)[0].tolist()
-        det = a * e - b * d
+        det = _plane_of((a, b, c, d, e, f))
         off = wanted - known @ np.array([[a, d], [b, e], [c, f]])
         off_px = float(
             np.hypot(off[:, 0] * e - off[:, 1] * b, off[:, 1] * a - off[:, 0] * d).max() / abs(det)
@@ -236,6 +241,21 @@ class Surveyor:
             f"best; it is off by up to {off_px:.2g} pixels.",
         )
         return a, b, c, d, e, f
+
+
+def _plane_of(transform: tuple[float, float, float, float, float, float]) -> float:
+    """Area of a pixel in units of the grid, negative where the picture is mirrored.
+
+    Raises:
+        DataError: it is nothing.
+    """
+    a, b, _, d, e, _ = transform
+    area = a * e - b * d
+    if not np.isfinite(area) or area == 0:
+        raise DataError(
+            f"the raster's transform {transform} lays all pixels onto a line: nothing has an area"
+        )
+    return area
 
 
 def _summed(values: Floats, groups: Ints, count: int) -> Floats:

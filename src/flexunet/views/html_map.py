@@ -19,7 +19,7 @@ from ..classes import IGNORE_INDEX, Classes
 from ..files import write_text
 from ..raster import Grid
 from ..raster.ground import crs_name, is_geographic, lonlat_mesh, metres_per_pixel, placed
-from .map_polygons import Feature, lighten
+from .map_polygons import Feature, LightPolygons, lighten
 from .scene_pictures import LONGEST_EDGE_PX, ScenePicture, class_shares, percent, scene_and_classes
 
 MOST_POLYGONS = 20_000
@@ -59,19 +59,21 @@ def write_html_map(
 
     Raises:
         RasterError: scene or class map cannot be read.
-        DataError: they differ in size.
+        DataError: they differ in size; or polygons are given and the grid lays all pixels onto a line.
     """
     picture, labels = scene_and_classes(scene, class_map, edge_px, classes)
     grid, band = labels.grid, labels.pixels[0]
     coarse = picture.step > 1
-    light = lighten(
-        polygons or (),
-        placed(grid),
-        classes,
-        tolerance_px=picture.step / 2 if coarse else 0.0,
-        most=most_polygons,
-        most_bytes=_MOST_POLYGON_BYTES,
-    )
+    light = LightPolygons([], [], 0)
+    if polygons is not None:
+        light = lighten(
+            polygons,
+            placed(grid),
+            classes,
+            tolerance_px=picture.step / 2 if coarse else 0.0,
+            most=most_polygons,
+            most_bytes=_MOST_POLYGON_BYTES,
+        )
     told = [*notes]
     if coarse:
         told.append(

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..classes import Classes
+from ..errors import DataError
 from ..raster import Grid
 
 Feature = Mapping[str, Any]
@@ -61,6 +62,9 @@ def lighten(
 
     At most `most` of them and `most_bytes` of JSON; where there are more, the smallest are left out. Parts
     and holes smaller than the tolerance squared vanish. Memory: those kept; `features` is read once.
+
+    Raises:
+        DataError: the grid lays all pixels onto a line.
     """
     keys = _Keys()
     kept: list[tuple[float, int, str]] = []
@@ -172,5 +176,7 @@ def _inverse(grid: Grid) -> tuple[float, ...]:
     a, b, c, d, e, f = grid.transform
     det = a * e - b * d
     if det == 0:
-        raise ValueError(f"the transform {grid.transform} maps all pixels onto a line")
+        raise DataError(
+            f"the transform {grid.transform} lays all pixels onto a line: no polygon can be drawn"
+        )
     return e / det, -b / det, (b * f - c * e) / det, -d / det, a / det, (c * d - a * f) / det

@@ -1,30 +1,31 @@
 """Scenes of any size as a stream: a raster in, a class map and what belongs to it out."""
 
 from ...raster.reader import is_address
-from .batch import ScenesReport, predict_scenes
+from .batch import ScenesReport, check_outputs, predict_scenes
+from .files import SceneFiles, refuse_existing
 from .job import SceneJob, plan_scene
 from .journal import Workbench, forget_work, only_products_missing, open_workbench
 from .memory import parse_bytes
-from .options import SceneOptions, SceneResult
-from .products import Products, make_products
+from .options import Products, SceneOptions, SceneResult
+from .products import make_products
 from .run import (
     compute_missing,
     compute_parts,
     finish_scene,
     predict_scene,
-    refuse_existing,
-    result_files,
     results_of,
 )
 from .sources import find_sources, is_scene
 
 __all__ = [
     "Products",
+    "SceneFiles",
     "SceneJob",
     "SceneOptions",
     "SceneResult",
     "ScenesReport",
     "Workbench",
+    "check_outputs",
     "compute_missing",
     "compute_parts",
     "find_sources",
@@ -40,6 +41,5 @@ __all__ = [
     "predict_scene",
     "predict_scenes",
     "refuse_existing",
-    "result_files",
     "results_of",
 ]

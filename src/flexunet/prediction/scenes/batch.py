@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ...errors import DataError, FlexunetError, Interrupted, OutputExistsError, Problem
-from ...raster.reader import is_address
+from ...errors import FlexunetError, Interrupted, OutputExistsError, Problem
 from ..outputs import name_outputs
-from .journal import forget_work, only_products_missing
-from .options import SceneOptions, SceneResult
-from .products import ProductFiles, Products
-from .run import refuse_existing
+from .files import refuse_existing, refuse_losses
+from .journal import alone_at, forget_work, only_products_missing, refuse_in_use
+from .options import Products, SceneOptions, SceneResult
 from .sources import Source
 
 _GOES_ON = "the same command goes on from what is done"
@@ -41,38 +39,31 @@ def predict_scenes(
     predict_one: PredictOne,
     finish: Finish = lambda scene, result: (),
     products: Products | None = None,
+    needed: Iterable[Path] = (),
 ) -> ScenesReport:
     """Predict every scene to `out/NAME.tif` by `predict_one`, and hand the result to `finish`.
 
     A scene that cannot be used is reported and the others go on.
 
     Raises:
-        OutputExistsError, DataError: a result is there already, or would replace a scene; nothing is begun.
+        OutputExistsError, DataError: see `check_outputs`; nothing is begun.
+        InUseError: another command is working on one of them; nothing is begun.
         Interrupted: by the user; says how many are done.
     """
     started = time.monotonic()
+    check_outputs(scenes, out, options, products, needed)
     targets, notes = class_maps(scenes, out)
-    for scene, target in targets.items():
-        if not is_address(scene) and target.exists() and target.samefile(scene):
-            raise DataError(f"{target} is one of the scenes; choose another folder for the results.")
-    faults = []
     for target in targets.values():
-        try:
-            refuse_existing(target, options)
-            if not options.overwrite and not only_products_missing(target):
-                ProductFiles.of(target, products or Products()).refuse_existing()
-        except OutputExistsError as error:
-            faults.append(str(error))
-    if faults:
-        raise OutputExistsError(faults[0] + (f" And {len(faults) - 1} more." if len(faults) > 1 else ""))
+        refuse_in_use(target)
     results: list[SceneResult] = []
     failed: list[Problem] = []
     for scene, target in targets.items():
         try:
-            result = predict_one(scene, target)
-            notes += [f"{scene}: {note}" for note in result.notes]
-            notes += [f"{scene}: {note}" for note in finish(scene, result)]
-            forget_work(target)
+            with alone_at(target) as said:
+                result = predict_one(scene, target)
+                notes += [f"{scene}: {note}" for note in (*said, *result.notes)]
+                notes += [f"{scene}: {note}" for note in finish(scene, result)]
+                forget_work(target)
             results.append(result)
         except KeyboardInterrupt as error:
             raise Interrupted(
@@ -85,6 +76,32 @@ def predict_scenes(
                 problem = replace(problem, cure=f"The rasters are finished: {_GOES_ON}.")
             failed.append(problem)
     return ScenesReport(tuple(results), tuple(failed), tuple(notes), time.monotonic() - started)
+
+
+def check_outputs(
+    scenes: Sequence[Source],
+    out: Path,
+    options: SceneOptions,
+    products: Products | None = None,
+    needed: Iterable[Path] = (),
+) -> None:
+    """Check what `predict_scenes` would write, before anything is begun.
+
+    Raises:
+        DataError: a result would take the place of another one, of a scene, of what is read beside them or of
+            what else is `needed`.
+        OutputExistsError: one is there already, and `overwrite` is not set.
+    """
+    targets, _ = class_maps(scenes, out)
+    refuse_losses(targets, options, products, needed)
+    faults = []
+    for target in targets.values():
+        try:
+            refuse_existing(target, options, products)
+        except OutputExistsError as error:
+            faults.append(str(error))
+    if faults:
+        raise OutputExistsError(faults[0] + (f" And {len(faults) - 1} more." if len(faults) > 1 else ""))
 
 
 def class_maps(scenes: Sequence[Source], out: Path) -> tuple[dict[Source, Path], list[str]]:

@@ -6,6 +6,7 @@ import hashlib
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import import_module
@@ -23,13 +24,14 @@ from ...raster.reader import is_address
 from ..cluster import Crew
 from ..compute import Precision
 from ..predictor import Predictor
+from .files import refuse_existing
 from .job import SceneJob, plan_scene
 from .joining import PartDone
-from .journal import Workbench, open_workbench
+from .journal import Workbench, alone_at, open_workbench
 from .layers import LayerName, part_files
 from .options import Progress, SceneOptions, SceneResult
 from .plan import cut_parts
-from .run import compute_parts, finish_scene, refuse_existing, results_of
+from .run import compute_parts, finish_scene, results_of
 
 MOST_ROWS = 32
 """Rows of tiles of a part at most; a part computes one row that its neighbour computes too."""
@@ -84,12 +86,14 @@ def predict_scene_on(
     """
     started = time.monotonic()
     options = options or SceneOptions()
-    refuse_existing(out, options)
-    bench = open_workbench(job or plan_scene_on(crew, predictor, scene, options), out)
-    if not bench.joined:
-        with results_of(bench, out, progress) as finished:
-            _gather(crew, recipe, bench, progress, tell, finished)
-    return finish_scene(bench, out, started=started, progress=progress, products_follow=products_follow)
+    with nullcontext(()) if products_follow else alone_at(out) as notes:
+        refuse_existing(out, options)
+        bench = open_workbench(job or plan_scene_on(crew, predictor, scene, options), out)
+        if not bench.joined:
+            with results_of(bench, out, progress) as finished:
+                _gather(crew, recipe, bench, progress, tell, finished)
+        result = finish_scene(bench, out, started=started, progress=progress, products_follow=products_follow)
+    return replace(result, notes=(*result.notes, *notes))
 
 
 def plan_scene_on(crew: Crew, predictor: Predictor, scene: str | Path, options: SceneOptions) -> SceneJob:

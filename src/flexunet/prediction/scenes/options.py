@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ...raster import Grid
+
 ShareType = Literal["uint8", "float16"]
 Confidence = Literal["entropy", "margin"]
+PolygonFormat = Literal["gpkg", "geojson", "parquet", "shp"]
 
 Progress = Callable[[str, int, int], None]
 """What is being done and in which unit, how much is done, how much there is in all."""
@@ -40,6 +43,39 @@ class SceneOptions:
     """Replace results that are there."""
     part_rows: int | None = None
     """Rows of tiles that are written together; None: as many as make a part of some 30 Mpx."""
+
+
+@dataclass(frozen=True)
+class Products:
+    """What is wanted beside the rasters."""
+
+    polygons: PolygonFormat | None = None
+    min_area: float = 0.0
+    """Of a polygon, in square metres; pixels where the scene has no CRS."""
+    simplify: float = 0.0
+    """Bends that are left out of polygons, in metres; pixels where the scene has no CRS."""
+    dem: Path | None = None
+    """Elevations for the polygons' terrain attributes."""
+    overlay: bool = False
+    html: bool = False
+    truth: Path | None = None
+    """Labels that the caller scores the class map against."""
+
+    def check(self, grid: Grid, shape: tuple[int, int]) -> None:
+        """Refuse what cannot be made for a scene of `shape` (height, width) before it is predicted.
+
+        Raises:
+            DataError, RasterError: elevations that cannot be read or laid over the scene.
+            MissingExtraError: polygons without the extra `geo`.
+        """
+        if self.polygons is None:
+            return
+        from ...vector.measure import Surveyor
+        from ...vector.relief import Terrain
+
+        surveyor = Surveyor(grid, shape)
+        if self.dem is not None:
+            Terrain(self.dem, surveyor).close()
 
 
 @dataclass(frozen=True)

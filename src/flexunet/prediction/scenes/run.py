@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
-from ...errors import OutputExistsError, RasterError
+from ...errors import RasterError
 from ...raster.session import gdal_session
 from ..predictor import Predictor
 from .familiarity import describe_applicability_of
+from .files import SceneFiles, refuse_existing
 from .job import SceneJob, open_aoi, plan_scene
 from .joining import PartDone, in_a_thread, joining
-from .journal import Workbench, only_products_missing, open_workbench, work_folder
+from .journal import Workbench, alone_at, only_products_missing, open_workbench
 from .lanes import through_network
-from .layers import LayerName, PartWriter
+from .layers import PartWriter
 from .memory import tiles_ahead
 from .options import Progress, SceneOptions, SceneResult
 from .source import SceneSource
@@ -45,24 +47,27 @@ def predict_scene(
     GPUs only, where rounding may decide ties.
 
     With `products_follow` a note stays in the work folder until `forget_work`: the same call then gives the
-    results that are there.
+    results that are there. The caller then keeps others away meanwhile, by `alone_at`.
 
     Memory: see `plan_scene`; it grows with tile, batch and bands, not with the scene.
 
     Raises:
         RasterError: the scene cannot be read to its end, or a result not be written; parts stay.
         DataError, ConfigError: see `plan_scene`.
-        OutputExistsError: a result is there and `overwrite` is not set.
+        OutputExistsError: a result, or finished parts of another job, are there and `overwrite` is not set.
+        InUseError: another command is working on it.
     """
     started = time.monotonic()
     options = options or SceneOptions()
-    refuse_existing(out, options)
-    job = job or plan_scene(predictor, scene, options)
-    bench = open_workbench(job, out)
-    if not bench.joined:
-        with results_of(bench, out, progress) as finished:
-            compute_missing(bench, predictor, progress, finished)
-    return finish_scene(bench, out, started=started, progress=progress, products_follow=products_follow)
+    with nullcontext(()) if products_follow else alone_at(out) as notes:
+        refuse_existing(out, options)
+        job = job or plan_scene(predictor, scene, options)
+        bench = open_workbench(job, out)
+        if not bench.joined:
+            with results_of(bench, out, progress) as finished:
+                compute_missing(bench, predictor, progress, finished)
+        result = finish_scene(bench, out, started=started, progress=progress, products_follow=products_follow)
+    return replace(result, notes=(*result.notes, *notes))
 
 
 def compute_missing(
@@ -152,7 +157,7 @@ def finish_scene(
     Raises:
         RasterError: a result cannot be written; the parts stay.
     """
-    files = result_files(out, bench.job.options)
+    files = SceneFiles.of(out, bench.job.options).rasters
     if not only_products_missing(out):
         with results_of(bench, out, progress) as finished:
             for index in range(len(bench.job.plan.parts)):
@@ -162,7 +167,9 @@ def finish_scene(
     else:
         bench.clear()
     earlier = "the rasters are those" if bench.joined else "continued from the parts"
-    notes = bench.job.notes + ((f"{earlier} of an earlier attempt",) if bench.resumed else ())
+    notes = (*bench.job.notes, *bench.notes)
+    if bench.resumed:
+        notes += (f"{earlier} of an earlier attempt",)
     if "applicability" in files:
         notes += (describe_applicability_of(files["applicability"]),)
     return SceneResult(
@@ -186,38 +193,11 @@ def results_of(bench: Workbench, out: Path, progress: Progress | None = None) ->
     Raises:
         RasterError: a result cannot be written; the parts stay.
     """
-    files = result_files(out, bench.job.options)
+    files = SceneFiles.of(out, bench.job.options).rasters
     with _named(bench.job, bench.folder), gdal_session(bench.job.cache), joining(bench, files) as joiner:
         with in_a_thread(joiner) as finished:
             yield finished
         joiner.finish(progress)
-
-
-def result_files(out: Path, options: SceneOptions) -> dict[LayerName, Path]:
-    """The files of a scene whose class map is `out`."""
-    files: dict[LayerName, Path] = {"classes": out}
-    if options.probability:
-        files["probability"] = out.with_name(f"{out.stem}_probability.tif")
-    if options.confidence is not None:
-        files["confidence"] = out.with_name(f"{out.stem}_confidence.tif")
-    if options.applicability:
-        files["applicability"] = out.with_name(f"{out.stem}_applicability.tif")
-    return files
-
-
-def refuse_existing(out: Path, options: SceneOptions) -> None:
-    """Check that nothing is replaced unasked.
-
-    Raises:
-        OutputExistsError: the class map is there; or another result is and no interrupted attempt wrote it.
-    """
-    there = [path for path in result_files(out, options).values() if path.exists()]
-    interrupted = only_products_missing(out) or (work_folder(out).exists() and not out.exists())
-    if there and not options.overwrite and not interrupted:
-        listed = ", ".join(str(path) for path in there)
-        raise OutputExistsError(
-            f"{listed}: already there. Allow replacing with --overwrite, or choose another folder."
-        )
 
 
 def neighbours(job: SceneJob, indices: Sequence[int]) -> list[list[int]]:

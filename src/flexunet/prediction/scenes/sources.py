@@ -64,12 +64,13 @@ def is_scene(source: Source) -> bool:
         return False
 
 
-def _meant(source: Source) -> Iterable[Source]:
+def _meant(source: Source, within: tuple[Path, ...] = ()) -> Iterable[Source]:
+    """What one name stands for; `within`: the lists that are being read, from the outermost on."""
     if is_address(source):
         return [source]
     path = Path(source)
     if path.suffix.lower() in LIST_SUFFIXES and path.is_file():
-        return _listed(path)
+        return _listed(path, within)
     if not path.exists() and _GLOB.search(str(source)):
         return _matching(path)
     return find_images([path])
@@ -90,7 +91,11 @@ def _first_wild(pattern: Path) -> int:
     return next(index for index, part in enumerate(pattern.parts) if _GLOB.search(part))
 
 
-def _listed(path: Path) -> list[Source]:
+def _listed(path: Path, within: tuple[Path, ...]) -> list[Source]:
+    whole = path.resolve()
+    if whole in within:
+        through = "" if within[-1] == whole else f", through {within[-1].name}"
+        raise DataError("", [Problem(f"the list names itself{through}", path)])
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -100,7 +105,7 @@ def _listed(path: Path) -> list[Source]:
     problems: list[Problem] = []
     for name in names:
         try:
-            items += _meant(name if is_address(name) else path.parent / name)
+            items += _meant(name if is_address(name) else path.parent / name, (*within, whole))
         except DataError as error:
             problems += error.problems
     if problems or not items:
