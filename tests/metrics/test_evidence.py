@@ -116,6 +116,20 @@ def test_numbers_that_exclude_each_other_are_named() -> None:
         refuse_impossible({"landslide": {"iou": 0.9, "f1": 0.9}, "ground": {"iou": 1.0, "f1": 1.0}}, 2)
 
 
+def test_each_score_has_the_decimals_it_is_printed_with() -> None:
+    """F1 0.9 may be 0.8506, and then IoU is 0.7401."""
+    assert impossible_pairs({"iou": 0.74, "f1": 0.9}, {"iou": 2, "f1": 1}) == []
+    assert impossible_pairs({"iou": 0.73, "f1": 0.9}, {"iou": 2, "f1": 1})
+    assert impossible_pairs({"iou": 0.74, "f1": 0.9}, {"iou": 2, "f1": 2})
+
+
+def test_precision_or_recall_alone_bounds_iou_and_f1() -> None:
+    (problem,) = impossible_pairs({"iou": 0.9, "precision": 0.5}, 2)
+    assert "IoU = P R / (P + R - P R) would not exceed 0.5050" in str(problem)
+    assert impossible_pairs({"f1": 0.7, "recall": 0.5}, 2)
+    assert impossible_pairs({"f1": 0.66, "iou": 0.49, "recall": 0.5}, 2) == []
+
+
 def test_the_image_score_is_a_mean_of_the_highest_hundredth() -> None:
     p = np.zeros(1000, np.float32)
     p[:20] = np.linspace(0.8, 0.99, 20)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Literal, cast
 
@@ -74,17 +75,24 @@ def report(
 def _check(text: str) -> None:
     from ..metrics.consistency import NAMES, refuse_impossible
 
-    scores: dict[str, float | None] = {}
-    decimals = 0
+    scores: dict[str, float] = {}
+    decimals: dict[str, int] = {}
     for part in text.replace(",", " ").split():
         name, _, value = part.partition("=")
+        name = name.lower()
+        if name not in NAMES:
+            raise ConfigError(f"--check {part}: expected {', '.join(NAMES)}")
+        if name in scores:
+            raise ConfigError(f"--check: {name} is given twice.")
         try:
-            scores[name.lower()] = float(value)
-        except ValueError:
-            raise ConfigError(f'--check {part}: expected name=number, as in "iou=0.74 f1=0.80"') from None
-        if name.lower() not in NAMES:
-            raise ConfigError(f"--check {name}: expected {', '.join(NAMES)}")
-        decimals = max(decimals, len(value.partition(".")[2]))
+            exponent = Decimal(value).as_tuple().exponent
+        except InvalidOperation:
+            exponent = None
+        if not isinstance(exponent, int):
+            raise ConfigError(f'--check {part}: expected name=number, as in "iou=0.74 f1=0.80"')
+        scores[name], decimals[name] = float(value), max(-exponent, 0)
+    if len(scores) < 2:
+        raise ConfigError('--check: give two scores or more of one class, as in "iou=0.74 f1=0.80".')
     refuse_impossible({"as printed": scores}, decimals)
     typer.echo(f"{text}: nothing excludes that they are of the same pixels.")
 

@@ -9,8 +9,12 @@ from ..errors import DataError, Problem
 NAMES = ("iou", "f1", "precision", "recall")
 
 
+Decimals = int | Mapping[str, int] | None
+"""Decimals that scores are printed with: all the same, by name, or None for full precision."""
+
+
 def impossible_pairs(
-    scores: Mapping[str, float | None], decimals: int | None = None, where: str | None = None
+    scores: Mapping[str, float | None], decimals: Decimals = None, where: str | None = None
 ) -> list[Problem]:
     """What cannot be true together of one class's scores in 0 to 1; an empty list where all agrees.
 
@@ -18,10 +22,9 @@ def impossible_pairs(
     - F1 = 2 P R / (P + R);
     - IoU = P R / (P + R - P R).
 
-    Each must hold for some values that round to the printed ones (`decimals`; None: full precision). They
-    hold for pooled pixels of one class, not for means over images or classes.
+    Each must hold for some values that round to the printed ones. Where only precision or recall is known the
+    other may be anything. They hold for pooled pixels of one class, not for means over images or classes.
     """
-    slack = 1e-9 if decimals is None else 0.5 * 10.0**-decimals + 1e-12
     known = {name: value for name in NAMES if (value := scores.get(name)) is not None}
     problems = [
         Problem(f"{_shown(name)} {value:g} does not lie between 0 and 1", where=where)
@@ -30,24 +33,24 @@ def impossible_pairs(
     ]
     if problems:
         return problems
-    span = {name: (max(value - slack, 0.0), min(value + slack, 1.0)) for name, value in known.items()}
+    span = {name: _span(value, _of(decimals, name)) for name, value in known.items()}
     if "iou" in span and "f1" in span:
         low, high = (f1 / (2 - f1) for f1 in span["f1"])
         problems += _unless_met(known, ("iou", "f1"), span["iou"], (low, high), "IoU = F1 / (2 - F1)", where)
-    if "precision" in span and "recall" in span:
-        ends = list(zip(span["precision"], span["recall"], strict=True))
+    parts = tuple(name for name in ("precision", "recall") if name in span)
+    if parts:
+        ends = list(zip(*(span.get(name, (0.0, 1.0)) for name in ("precision", "recall")), strict=True))
         for name, formula, of in (
             ("f1", "F1 = 2 P R / (P + R)", _f1),
             ("iou", "IoU = P R / (P + R - P R)", _iou),
         ):
             if name in span:
                 low, high = (of(p, r) for p, r in ends)
-                pair = (name, "precision", "recall")
-                problems += _unless_met(known, pair, span[name], (low, high), formula, where)
+                problems += _unless_met(known, (name, *parts), span[name], (low, high), formula, where)
     return problems
 
 
-def refuse_impossible(scores: Mapping[str, Mapping[str, float | None]], decimals: int | None = None) -> None:
+def refuse_impossible(scores: Mapping[str, Mapping[str, float | None]], decimals: Decimals = None) -> None:
     """Check the scores of every class by its name.
 
     Raises:
@@ -73,8 +76,23 @@ def _unless_met(
     if printed[1] + 1e-12 >= allowed[0] and printed[0] - 1e-12 <= allowed[1]:
         return []
     shown = ", ".join(f"{_shown(name)} {known[name]:g}" for name in names)
-    middle = sum(allowed) / 2
-    return [Problem(f"{shown} exclude each other: {formula} would be {middle:.4f}", where=where)]
+    precision_and_recall = {"precision", "recall"} <= {*names}
+    would = (
+        f"be {sum(allowed) / 2:.4f}"
+        if "f1" in names[1:] or precision_and_recall
+        else f"not exceed {allowed[1]:.4f}"
+    )
+    return [Problem(f"{shown} exclude each other: {formula} would {would}", where=where)]
+
+
+def _of(decimals: Decimals, name: str) -> int | None:
+    return decimals.get(name) if isinstance(decimals, Mapping) else decimals
+
+
+def _span(value: float, decimals: int | None) -> tuple[float, float]:
+    """The values in 0 to 1 that are printed like this one."""
+    slack = 1e-9 if decimals is None else 0.5 * 10.0**-decimals + 1e-12
+    return max(value - slack, 0.0), min(value + slack, 1.0)
 
 
 def _f1(precision: float, recall: float) -> float:
