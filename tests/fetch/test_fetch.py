@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -171,10 +172,36 @@ def test_a_record_gives_files_sizes_checksums_and_licence(site: Site, tmp_path: 
 
 
 def test_unreachable_and_foreign_records_are_told(site: Site) -> None:
-    with pytest.raises(DataError, match="cannot be reached"):
+    with pytest.raises(DataError, match="cannot be read"):
         list_files(Source("x", "X", "page", "http://127.0.0.1:1/record", "", ""))
     with pytest.raises(DataError, match="did not answer with a record"):
         list_files(Source("x", "X", "page", f"{site.url}/data.bin", "", ""))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"files": [',
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{",
+        b"",
+    ],
+)
+def test_a_record_that_is_cut_or_garbled_is_told(answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}/record"
+        with pytest.raises(DataError, match=r"cannot be read: .+ Page for people: page"):
+            list_files(Source("x", "X", "page", address, "", ""))
+        thread.join()
 
 
 def test_datasets_without_address_say_where_their_page_is() -> None:

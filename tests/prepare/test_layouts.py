@@ -300,8 +300,7 @@ def break_flat(src: Path) -> None:
 
 def break_scene(src: Path) -> None:
     (src / "ls1.tif").write_bytes((src / "ls1.tif").read_bytes()[:200])
-    far = Grid((10.0, 0.0, 700000.0, 0.0, -10.0, 3000000.0), UTM)
-    write_raster(src / "ls2.tif", picture(2).transpose(2, 0, 1), far)
+    write_raster(src / "ls2.tif", picture(2).transpose(2, 0, 1), Grid(GRID.transform))  # no CRS
 
 
 FAULTS = {

@@ -123,7 +123,7 @@ def find_links(
     if large:
         most = max(map(len, large))
         notes.append(
-            f"there are groups of up to {most} pictures: all that leak are counted, but not all of their pairs"
+            f"groups of up to {most} pictures: all of them that leak are counted, but not all of their pairs"
         )
     return [found[key] for key in sorted(found)], notes
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
 import json
-import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,10 +43,10 @@ def list_files(source: Source) -> Listing:
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:
             content: Any = json.load(response)
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        reason = getattr(error, "reason", error)
+    except (OSError, http.client.HTTPException) as error:  # not there; or cut, or no answer in HTTP
+        reason = getattr(error, "reason", None) or str(error).strip() or type(error).__name__
         raise DataError(
-            f"{source.record} cannot be reached: {reason}. Page for people: {source.page}"
+            f"{source.record} cannot be read: {reason}. Page for people: {source.page}"
         ) from error
     except ValueError as error:
         raise DataError(
@@ -56,7 +56,7 @@ def list_files(source: Source) -> Listing:
         files = tuple(_remote(entry) for entry in content["files"])
         licence = content.get("metadata", {}).get("license") or {}
         said = str(licence.get("id", "") if isinstance(licence, dict) else licence)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{source.record}: the record has no list of files. Page: {source.page}") from error
     if not files:
         raise DataError(f"{source.record}: the record holds no file. Page: {source.page}")

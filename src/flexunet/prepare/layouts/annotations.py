@@ -16,6 +16,8 @@ from ..polygons import polygon_mask
 from .folders import is_picture
 
 _CIRCLE_PARTS = 32  # segments of a quarter
+UNUSABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
+"""What taking a shape from JSON of any content may raise."""
 
 
 @dataclass

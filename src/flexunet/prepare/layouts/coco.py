@@ -13,7 +13,7 @@ from ...errors import DataError, Problem
 from ...vector.libraries import shapely
 from ..items import Source
 from ..options import Options
-from .annotations import Annotated, make_source, polygon, read_json
+from .annotations import UNUSABLE, Annotated, make_source, polygon, read_json
 from .folders import files_with
 
 
@@ -46,13 +46,16 @@ def read(root: Path, options: Options) -> Source:
             own = {int(category["id"]): str(category["name"]) for category in content["categories"]}
             images = {image["id"]: image for image in content["images"]}
             entries = {key: Annotated(str(image["file_name"])) for key, image in images.items()}
-        except (KeyError, TypeError, ValueError) as error:
+        except UNUSABLE as error:
             raise DataError(
                 f"{path}: categories need id and name, images id and file_name: {error!r}"
             ) from error
         names |= own
+        if not isinstance(content["annotations"], list):
+            problems.append(Problem("`annotations` is no list.", path))
+            continue
         for annotation in content["annotations"]:
-            where = f"annotation {annotation.get('id', '?')}"
+            where = f"annotation {annotation.get('id', '?') if isinstance(annotation, dict) else '?'}"
             try:
                 image = images[annotation["image_id"]]
                 name = own[int(annotation["category_id"])]
@@ -62,10 +65,10 @@ def read(root: Path, options: Options) -> Source:
                 problems.append(
                     Problem(f"names no such image, category or field: {error}.", path, where=where)
                 )
-            except (ValueError, TypeError) as error:
+            except UNUSABLE as error:
                 problems.append(Problem(f"cannot be used: {error}.", path, where=where))
         annotated[path] = list(entries.values())
-    if not annotated:
+    if not annotated and not problems:
         raise DataError(f"{root}: holds no COCO JSON (images, annotations, categories).")
     ordered = [names[key] for key in sorted(names)]
     return make_source("coco", root, annotated, options, problems, ordered)

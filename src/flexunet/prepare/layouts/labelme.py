@@ -9,7 +9,7 @@ from typing import Any
 from ...errors import DataError, Problem
 from ..items import Source
 from ..options import Options
-from .annotations import Annotated, box, ellipse, make_source, polygon, read_json
+from .annotations import UNUSABLE, Annotated, box, ellipse, make_source, polygon, read_json
 
 
 def matches(root: Path) -> bool:
@@ -38,11 +38,14 @@ def read(root: Path, options: Options) -> Source:
         if not isinstance(content, dict) or not {"shapes", "imagePath"} <= content.keys():
             problems.append(Problem("is no labelme file (shapes, imagePath).", path))
             continue
+        if not isinstance(content["shapes"], list):
+            problems.append(Problem("`shapes` is no list.", path))
+            continue
         found = Annotated(str(content["imagePath"]))
         for number, shape in enumerate(content["shapes"], start=1):
             try:
                 found.shapes.append((_shape(shape), str(shape["label"])))
-            except (ValueError, KeyError, TypeError) as error:
+            except UNUSABLE as error:
                 problems.append(Problem(f"cannot be used: {error}.", path, where=f"shape {number}"))
         annotated[path] = [found]
     return make_source("labelme", root, annotated, options, problems)

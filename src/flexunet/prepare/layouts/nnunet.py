@@ -63,9 +63,13 @@ def read(root: Path, options: Options) -> Source:
     problems: list[Problem] = []
     if not isinstance(labels, dict) or not isinstance(channels, dict):
         problems.append(
-            Problem("`labels` and `channel_names` (name: number) are expected.", root / "dataset.json")
+            Problem("`labels` and `channel_names` are expected to be objects.", root / "dataset.json")
         )
         labels, channels = {}, {}
+    elif not all(key.isdecimal() for key in channels):
+        told = 'the number before the name is expected, such as {"0": "red", "1": "green"}'
+        problems.append(Problem(f"`channel_names` {channels}: {told}.", root / "dataset.json"))
+        channels = {}
     table = _class_table(labels, root / "dataset.json", problems)
     cases: dict[str, dict[int, Path]] = defaultdict(dict)
     volumes = 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from ...errors import DataError, FlexunetError, Problem
 from ...raster import RasterReader, open_raster
 from ...vector.aoi import AreaOfInterest, LabelLayer
@@ -26,26 +28,40 @@ def matches(root: Path) -> bool:
 
 
 def read(root: Path, options: Options) -> Source:
-    """One item a raster, with the polygons of the layer in whatever CRS as its labels.
+    """One item a raster, with the polygons of the layer in whatever CRS as its labels; negatives without any.
 
     Raises:
-        DataError: no layer, or several to choose from; attributes or CRS missing. Everything is named.
+        DataError: no layer, or several to choose from; attributes or CRS missing; a layer that meets no
+            raster. Everything is named.
     """
     folder = root.parent if root.is_file() else root
     rasters = [root] if root.is_file() else files_with(root, _RASTERS)
     layer = options.vector or _only_layer(folder)
     problems: list[Problem] = []
     notes: list[str] = []
-    names = _class_names(layer, rasters, options, problems)
+    names, usable = _class_names(layer, rasters, options, problems)
     items = []
-    for path in rasters:
+    empty: list[str] = []
+    for path in usable:
         try:
             with open_raster(path) as reader:
                 mask = _mask(layer, reader, names, options, notes)
                 large = reader.shape[1] * reader.shape[2] > _LARGE
-            items.append(Item(path.stem, PictureFile(path, options.nodata, windowed=large), mask))
         except FlexunetError as error:
-            problems.append(Problem(str(error)))
+            problems.append(_fault(error, path))
+            continue
+        if not len(mask.layer.polygons):
+            empty.append(path.name)
+        negative = not len(mask.layer.polygons) and mask.aoi is None  # all of it was looked at
+        picture = PictureFile(path, options.nodata, windowed=large)
+        items.append(Item(path.stem, picture, None if negative else mask))
+    if empty and len(empty) == len(items):
+        problems.append(Problem(f"no polygon meets {', '.join(empty)}; is it of another place?", layer))
+    elif empty:
+        notes.append(
+            f"{layer.name}: no polygon meets {', '.join(empty)}: nothing there is an object, if the layer is "
+            "complete"
+        )
     if problems:
         raise DataError("The scenes cannot be used as they are:", problems)
     return Source("scene", folder, tuple(items), ("background", *names), tuple(dict.fromkeys(notes)))
@@ -61,28 +77,51 @@ def _only_layer(folder: Path) -> Path:
 
 def _class_names(
     layer: Path, rasters: list[Path], options: Options, problems: list[Problem]
-) -> tuple[str, ...]:
-    """Classes without the background: those given, else the values of the attribute, sorted."""
-    if options.class_attribute is None:
-        return (options.classes[0],) if options.classes else ("object",)
-    if options.classes is not None:
-        return options.classes
+) -> tuple[tuple[str, ...], list[Path]]:
+    """Classes without the background: those given, else the values of the attribute, sorted.
+
+    Also the rasters on which every polygon has a class; what is wrong with the others is reported.
+    """
+    attribute = options.class_attribute
+    if attribute is None:
+        return (options.classes[0],) if options.classes else ("object",), rasters
     found: set[str] = set()
+    usable = []
     for path in rasters:
         try:
             with open_raster(path) as reader:
-                on_grid = read_layer(layer, reader.grid, reader.shape[1:], attribute=options.class_attribute)
-            found |= {text_of(value) for value in (on_grid.values if on_grid.values is not None else ())}
+                values = read_layer(layer, reader.grid, reader.shape[1:], attribute=attribute).values
         except FlexunetError as error:
-            problems.append(Problem(str(error)))
+            problems.append(_fault(error, path))
+            continue
+        texts = [text_of(value) for value in (values if values is not None else ())]
+        without = sum(not text for text in texts)
+        if without:
+            told = f"{without} of {len(texts)} polygons on {path.name} have no {attribute!r}."
+            problems.append(Problem(told, layer, cure="Give them one, or remove them."))
+            continue
+        found.update(texts)
+        usable.append(path)
+    if options.classes is not None:
+        return options.classes, usable
     return tuple(
         sorted(found, key=lambda name: (not name.isdecimal(), len(name) if name.isdecimal() else 0, name))
-    )
+    ), usable
+
+
+def _fault(error: FlexunetError, raster: Path) -> Problem:
+    """What is wrong with a raster or with the layer upon it, with the raster's name."""
+    told = str(error)
+    return Problem(told, where=None if raster.name in told else raster.name)
 
 
 def text_of(value: object) -> str:
-    """An attribute value as a person writes it: 2006 for 2006.0."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    """An attribute value as a person writes it: 2006 for 2006.0, nothing for a missing one."""
+    if value is None:
+        return ""
+    if isinstance(value, float | np.floating):
+        return "" if np.isnan(value) else str(int(value)) if float(value).is_integer() else str(value)
+    return str(value).strip()
 
 
 def _mask(
@@ -101,8 +140,6 @@ def _mask(
         ignore_boundary_px=options.ignore_buffer,
     )
     notes += drawn.notes
-    if not len(drawn.polygons):
-        raise DataError(f"{layer}: no polygon meets {reader.path.name}; is it of another place?")
     aoi = None
     if options.aoi is not None:
         aoi = AreaOfInterest.from_file(options.aoi, reader.grid, reader.shape)

@@ -8,7 +8,7 @@ from typing import Any
 from ...errors import DataError, Problem
 from ..items import Source
 from ..options import Options
-from .annotations import Annotated, box, ellipse, make_source, polygon, read_json
+from .annotations import UNUSABLE, Annotated, box, ellipse, make_source, polygon, read_json
 from .folders import files_with
 
 
@@ -54,12 +54,15 @@ def read(root: Path, options: Options) -> Source:
     for entry in (_entries(read_json(path)) or {}).values():
         found = Annotated(str(entry["filename"]))
         regions = entry["regions"]
+        if not isinstance(regions, list | dict):
+            problems.append(Problem("`regions` is neither a list nor an object.", path, where=found.image))
+            continue
         for number, region in enumerate(regions.values() if isinstance(regions, dict) else regions, start=1):
             where = f"{entry['filename']}, region {number}"
             try:
                 shape = _shape(region["shape_attributes"])
                 found.shapes.append((shape, _class_of(region.get("region_attributes") or {}, options)))
-            except (ValueError, KeyError, TypeError) as error:
+            except UNUSABLE as error:
                 problems.append(Problem(f"cannot be used: {error}.", path, where=where))
         annotated.append(found)
     return make_source("via", root, {path: annotated}, options, problems)
