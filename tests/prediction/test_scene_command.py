@@ -212,7 +212,7 @@ def test_after_a_fault_in_a_product_the_rasters_need_not_be_made_again(
     assert "the disk is full. The rasters are finished: the same command goes on" in result.output
     first = (out / "scene.tif").stat()
     other = run(*wanted, "--confidence", "margin")
-    assert "of another model, scene or option" in other.output
+    assert "already there, of another job; it differs in --confidence (none before" in other.output
     assert (out / "scene.tif").stat() == first
     result = run(*wanted)
     assert result.exit_code == 0, (result.output, result.exception)

@@ -125,8 +125,8 @@ def open_workbench(job: SceneJob, result: Path) -> Workbench:
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
     _write_journal(folder, job)
-    lost = (f"{_parts(finished)} of another job were replaced",) if finished else ()
-    return Workbench(folder, job, False, notes=lost)
+    replaced = (f"replaced {_parts(finished)} of another job",) if finished else ()
+    return Workbench(folder, job, False, notes=replaced)
 
 
 def _of_another_job(
@@ -134,11 +134,9 @@ def _of_another_job(
 ) -> OutputExistsError:
     """Why the work folder cannot be used; `finished` parts are in it, None where the results are joined."""
     found = differences(noted.get("job"), job.fingerprint)
-    what = (
-        f"{result}: already there, of another job"
-        if finished is None
-        else f"{work_folder(result)}: {_parts(finished)} of another job are here"
-    )
+    what = f"{result}: already there, of another job"
+    if finished is not None:
+        what = f"{work_folder(result)} holds {_parts(finished)} of another job"
     return OutputExistsError(
         f"{what}; it differs in {found}. Give the command that it was begun with to go on with it, allow "
         "replacing it with --overwrite, or choose another folder."
