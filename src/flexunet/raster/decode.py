@@ -21,7 +21,7 @@ from ..errors import RasterError
 Format = Literal["png", "jpeg", "bmp", "webp", "npy", "tiff", "unknown"]
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".npy", ".webp", ".jp2", ".img", ".vrt")
-"""Names that are taken for pictures, in lower case."""
+"""Names that are taken for pictures in a folder, in lower case; other rasters of GDAL have to be named."""
 
 MAX_PIXELS = 2**29
 """Largest picture that is decoded in one piece; larger scenes are GeoTIFF and read by windows."""
@@ -31,13 +31,14 @@ ORIENTATION_TAG = 0x0112
 _SIGNATURES: tuple[tuple[bytes, Format], ...] = (
     (b"\x89PNG\r\n\x1a\n", "png"),
     (b"\xff\xd8\xff", "jpeg"),
-    (b"BM", "bmp"),
     (b"\x93NUMPY", "npy"),
     (b"II*\x00", "tiff"),
     (b"MM\x00*", "tiff"),
     (b"II+\x00", "tiff"),
     (b"MM\x00+", "tiff"),
 )
+_BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
+"""Lengths of the second header of a BMP: raw values may begin with the letters BM, too."""
 _PLUGINS: dict[Format, type[ImageFile.ImageFile]] = {
     "png": PngImagePlugin.PngImageFile,
     "jpeg": JpegImagePlugin.JpegImageFile,
@@ -67,13 +68,15 @@ def sniff(path: Path) -> Format:
     """
     try:
         with path.open("rb") as handle:
-            head = handle.read(16)
+            head = handle.read(18)
     except OSError as error:
         raise RasterError(f"{path}: cannot be opened: {error.strerror or error}") from error
     if not head:
         raise RasterError(f"{path}: is empty (0 bytes)")
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "webp"
+    if head[:2] == b"BM" and int.from_bytes(head[14:], "little") in _BMP_HEADERS:
+        return "bmp"
     return next((kind for signature, kind in _SIGNATURES if head.startswith(signature)), "unknown")
 
 

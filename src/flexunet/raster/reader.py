@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +27,16 @@ from .window import Window
 
 # Most pictures have no georeference and need none; a filter inside `catch_warnings` would not be thread-safe.
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
+
+_TOLD_BY_CONTENT = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".npy", ".webp")
+_WITHIN = re.compile(r"[A-Za-z]\w{2,}:.")  # a driver of GDAL, never the letter of a Windows drive
+_SHOWN = 5
+_COLOURS = {
+    ColorInterp[name]
+    for name in ("red", "green", "blue", "coastal", "rededge", "nir", "swir", "mwir", "lwir", "tir", "pan")
+    if name in ColorInterp.__members__  # those beyond blue need GDAL 3.10
+}
+"""Marks that say which part of the spectrum a band holds."""
 
 
 class RasterReader(Protocol):
@@ -112,7 +124,7 @@ class PictureReader(_Reader):
 
 
 class GdalReader(_Reader):
-    """A raster that GDAL reads by windows: TIFF, GeoTIFF, BigTIFF, JPEG 2000, VRT."""
+    """A raster that GDAL reads by windows: TIFF, GeoTIFF, BigTIFF, JPEG 2000, VRT, ENVI, NetCDF, ..."""
 
     def __init__(
         self, path: Path, wanted: Sequence[int] | None = None, *, address: str | None = None, threads: int = 1
@@ -128,6 +140,11 @@ class GdalReader(_Reader):
         except (RasterioError, OSError, ValueError) as error:
             raise RasterError(f"{address or path}: cannot be read as a raster: {error}") from error
         source = self._source
+        if source.subdatasets and not source.count:
+            listed = ", ".join(source.subdatasets[:_SHOWN]) + (
+                ", ..." if len(source.subdatasets) > _SHOWN else ""
+            )
+            raise RasterError(f"{path}: holds several rasters; name one of them: {listed}")
         meanings = enumerate(source.colorinterp, 1)
         alphas = [i for i, meaning in meanings if meaning == ColorInterp.alpha and i not in (wanted or ())]
         self._alpha = alphas[0] if alphas and source.count > 1 else None
@@ -141,7 +158,10 @@ class GdalReader(_Reader):
         self.nodata = next((value for value in self._nodata if value is not None), None)
         self.grid = _grid_of(source)
         self.band_names = band_names(
-            len(self._bands), [source.descriptions[i - 1] for i in self._bands], self.dtype
+            len(self._bands),
+            [source.descriptions[i - 1] for i in self._bands],
+            self.dtype,
+            [source.colorinterp[i - 1] for i in self._bands],
         )
         flags = source.mask_flag_enums[self._bands[0] - 1]
         self._mask_band = MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
@@ -248,9 +268,21 @@ class GdalReader(_Reader):
 
 
 def is_address(source: Path | str) -> bool:
-    """Whether it is something that only GDAL can find: `/vsicurl/...`, `/vsizip/...`, `https://...`."""
+    """Whether it is something that only GDAL can find: `/vsicurl/...`, `/vsizip/...`, `https://...`, or a
+    raster within a file, such as `NETCDF:file.nc:depth`."""
     text = str(source)
-    return isinstance(source, str) and (text.startswith("/vsi") or "://" in text)
+    if isinstance(source, str) and (text.startswith("/vsi") or "://" in text):
+        return True
+    return _WITHIN.match(text) is not None and not Path(text).exists()
+
+
+def file_of_address(address: str) -> Path | None:
+    """The file that an address such as `NETCDF:"file.nc":depth` is about; None where it is no local file."""
+    unquoted = address.replace('"', "")
+    ends = [len(unquoted), *(i for i, sign in enumerate(unquoted) if sign == ":")]
+    starts = [i + 1 for i in ends[1:]]
+    parts = sorted({unquoted[i:j] for i in starts for j in ends if i < j}, key=len, reverse=True)
+    return next((Path(part) for part in parts if Path(part).is_file()), None)
 
 
 def open_raster(path: Path | str) -> RasterReader:
@@ -282,8 +314,9 @@ def open_raster(path: Path | str) -> RasterReader:
 
 
 def refuse_foreign(path: Path, kind: str) -> None:
-    """A file of unknown content that is named like a picture is damaged or a liar; GDAL need not guess."""
-    if kind == "unknown" and path.suffix.lower() not in (".jp2", ".img", ".vrt"):
+    """Refuse a file of unknown content that is named like a picture: it is damaged or a liar, and GDAL need
+    not guess. All else of unknown content is GDAL's to open or to refuse."""
+    if kind == "unknown" and path.suffix.lower() in _TOLD_BY_CONTENT:
         with path.open("rb") as handle:
             head = handle.read(12)
         raise RasterError(f"{path}: is not a picture: it starts with {head!r}")
@@ -297,13 +330,23 @@ def coloured(path: Path, indices: NDArray[Any], palette: NDArray[np.uint8]) -> N
     return colours
 
 
-def band_names(count: int, given: Sequence[str | None], dtype: str) -> tuple[str, ...]:
-    """The names a file gives its bands; red, green, blue for three of 8 bits; else band 1, band 2 ..."""
-    if len(given) == count and all(given):
-        return tuple(str(name) for name in given)
-    if count == 3 and dtype == "uint8":
+def band_names(
+    count: int, given: Sequence[str | None], dtype: str, colours: Sequence[ColorInterp] = ()
+) -> tuple[str, ...]:
+    """What each of the bands is called: what the file calls it (`given`), else the colour it is marked with.
+
+    Three bands of 8 bits without either are red, green, blue; other bands without either have their number:
+    band 1, band 2 ... Marks count where there are several bands, each if no other band is called so.
+    """
+    names = list(given) or [None] * count
+    marks = [colour.name if colour in _COLOURS else None for colour in colours] if count > 1 else []
+    taken = Counter(name.casefold() for name in (*given, *marks) if name)
+    for place, mark in enumerate(marks):
+        if not names[place] and mark and taken[mark] == 1:
+            names[place] = mark
+    if count == 3 and dtype == "uint8" and not any(names):
         return ("red", "green", "blue")
-    return tuple(f"band {i}" for i in range(1, count + 1))
+    return tuple(name or f"band {i}" for i, name in enumerate(names, 1))
 
 
 def side_grid(path: Path) -> Grid:

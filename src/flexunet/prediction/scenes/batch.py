@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...errors import FlexunetError, Interrupted, OutputExistsError, Problem
+from ...raster.reader import file_of_address, is_address
 from ..outputs import name_outputs
 from .files import refuse_existing, refuse_losses
 from .journal import alone_at, forget_work, only_products_missing, refuse_in_use
 from .options import Products, SceneOptions, SceneResult
 from .sources import Source
 
+_UNSAFE = re.compile(r"[^\w.-]+")  # in names of files, on one system or another
 _GOES_ON = "the same command goes on from what is done"
 
 PredictOne = Callable[[Source, Path], SceneResult]
@@ -106,6 +109,20 @@ def check_outputs(
 
 def class_maps(scenes: Sequence[Source], out: Path) -> tuple[dict[Source, Path], list[str]]:
     """The class map of each scene, named by its stem, and notes on names that could not be."""
-    paths = {Path(str(scene)): scene for scene in scenes}
+    paths: dict[Path, Source] = {}
+    for scene in scenes:
+        path = _as_file(scene)
+        while path in paths:
+            path = path.with_stem(f"{path.stem}_")
+        paths[path] = scene
     outputs, notes = name_outputs(list(paths), out)
     return {paths[path]: files.raster for path, files in outputs.items()}, notes
+
+
+def _as_file(scene: Source) -> Path:
+    """What results are called by: the path of a scene, or `file_depth.nc` for `NETCDF:"file.nc":depth`."""
+    file = file_of_address(str(scene)) if is_address(scene) else None
+    if file is None:
+        return Path(str(scene))
+    within = str(scene).replace('"', "").replace(str(file), "").split(":", 1)[1]
+    return file.with_stem(f"{file.stem}_{_UNSAFE.sub('_', within).strip('_')}")

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ...classes import Classes
+from ...files import layer_of
 from ...raster import Grid, Window
 from ...raster.cog import BLOCK
-from ...raster.reader import is_address
+from ...raster.reader import file_of_address, is_address
 from ..decision import Decision
 from ..framing import Framing, frame
 from ..predictor import Predictor
@@ -237,8 +238,12 @@ def _of_familiar(predictor: Predictor) -> str:
 
 
 def _identity(path: str | Path) -> list[Any]:
-    """Name, size and time of a file; the address of what is no file."""
+    """Name, size and time of a file; the address of what is no file, or lies within one."""
+    file, named = layer_of(Path(path))[0], Path(path).name
     if is_address(path):
-        return [str(path)]
-    found = Path(path).stat()
-    return [Path(path).name, found.st_size, found.st_mtime_ns]
+        within, named = file_of_address(str(path)), str(path)
+        if within is None:
+            return [named]
+        file = within
+    found = file.stat()
+    return [named, found.st_size, found.st_mtime_ns]
