@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import DataError, OutputExistsError, Problem
+from ...files import layer_of
 from ...raster.members import files_of
-from ...raster.reader import is_address
+from ...raster.reader import file_of_address, is_address
 from ..outputs import replaced_by
 from .journal import only_products_missing, work_folder
 from .layers import LayerName
@@ -137,8 +138,8 @@ def refuse_losses(
         for path, scenes in made.values()
         if len(scenes) > 1
     ]
-    named = [*class_maps, *needed, *_beside(options, products)]
-    inputs = [file for source in named if not is_address(source) for file in files_of(Path(source))]
+    read = [*class_maps, *_beside(options, products)]
+    inputs = [*needed, *(file for source in read for file in _files(source))]
     for path, lost in replaced_by([path for path, _ in made.values()], inputs):
         what = "is needed for the results and would be replaced by one"
         if path != lost:
@@ -151,9 +152,10 @@ def refuse_losses(
 def _beside(options: SceneOptions, products: Products | None) -> list[Path]:
     """The files that are read beside the scenes."""
     named = [options.aoi] if products is None else [options.aoi, products.dem, products.truth]
-    return [_without_layer(path) for path in named if path is not None]
+    return [layer_of(path)[0] for path in named if path is not None]
 
 
-def _without_layer(path: Path) -> Path:
-    """The file of `file.gpkg|layername=a`."""
-    return path if path.exists() else Path(str(path).partition("|")[0])
+def _files(source: Source) -> tuple[Path, ...]:
+    """Those on this machine that a scene, or what is read beside it, consists of."""
+    file = file_of_address(str(source)) if is_address(source) else Path(source)
+    return files_of(file) if file is not None else ()
