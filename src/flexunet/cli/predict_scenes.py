@@ -229,7 +229,16 @@ def predict_all_scenes(
             )
 
         def finish(scene: str | Path, result: SceneResult) -> list[str]:
-            notes = list(make_products(scene, result, predictor.classes, products, progress=tell))
+            notes = list(
+                make_products(
+                    scene,
+                    result,
+                    predictor.classes,
+                    products,
+                    max_memory=options.max_memory,
+                    progress=tell,
+                )
+            )
             evaluation = SceneFiles.of(result.class_map, options, products).evaluation
             if wishes.truth is not None and evaluation is not None:
                 open_label = len(classes) if predictor.unsure is not None else None

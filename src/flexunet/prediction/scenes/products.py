@@ -10,10 +10,13 @@ from ...raster.session import gdal_session
 from ..unsure import NAME
 from .familiarity import describe_applicability_of
 from .files import SceneFiles
+from .memory import LEAST_CACHE
 from .options import Products, Progress, SceneOptions, SceneResult
 
 _CACHE_BYTES = 256 << 20
 """Of GDAL, whose own choice is a share of the machine's memory."""
+_CACHE_SHARE = 8
+"""Of the memory allowed; the larger part are the libraries and the network, which stay."""
 
 _MEASURED = {
     "planar": "measured on the projection's plane",
@@ -29,18 +32,27 @@ def make_products(
     classes: Classes,
     products: Products,
     *,
+    max_memory: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[str, ...]:
     """Make what is wanted of a scene's results, replacing what is there; gives notes on it.
 
-    Memory: that of each product, see there; none grows with the scene's height.
+    Memory: that of each product, see there; none grows with the scene's height. GDAL's cache is kept to a
+    share of `max_memory` (bytes of the process).
 
     Raises:
         DataError, RasterError: a product cannot be made; what is made already stays.
         MissingExtraError: polygons without the extra `geo`.
     """
-    with gdal_session(_CACHE_BYTES):
+    with gdal_session(products_cache(max_memory)):
         return _make(scene, result, classes, products, progress)
+
+
+def products_cache(max_memory: int | None) -> int:
+    """Bytes of GDAL's block cache while products are made."""
+    if max_memory is None:
+        return _CACHE_BYTES
+    return min(_CACHE_BYTES, max(LEAST_CACHE, max_memory // _CACHE_SHARE))
 
 
 def _make(
