@@ -9,7 +9,7 @@ import pytest
 from flexunet.cli.app import main
 from flexunet.config import dump_toml
 from flexunet.config.schema import Config, DataConfig, FlexUNetConfig, LossTerm, OutputConfig, TrainConfig
-from flexunet.errors import ConfigError, DataError, ModelFileError
+from flexunet.errors import ConfigError, DataError, ModelFileError, OutputExistsError
 from flexunet.evaluation import evaluate_job, job_of
 from painted_dataset import paint, painted_data, painted_model
 
@@ -90,6 +90,37 @@ def test_a_model_file_alone_needs_only_a_data_folder(run: Path, tmp_path: Path) 
         job_of(alone, "test", tmp_path)
 
 
+def test_a_model_file_knows_how_its_masks_were_read(tmp_path: Path, data: DataConfig) -> None:
+    """Masks say 7 and 9, and 3 where nobody looked; none of it stands in a config beside the model."""
+    classes = tuple(
+        item.model_copy(update={"values": (value,)}) for item, value in zip(data.classes, (7, 9), strict=True)
+    )
+    odd = data.model_copy(update={"classes": classes, "ignore_value": 3, "mask_encoding": "index"})
+    alone = tmp_path / "alone" / "model.safetensors"
+    painted_model(alone, odd)
+    truth = np.where(HALF == 1, np.uint8(9), np.uint8(7))
+    truth[:2] = 3
+    paint(tmp_path / "odd" / "test", {"a": (HALF, truth)})
+    found = evaluate_job(job_of(alone, "test", tmp_path / "odd"))
+    assert found.scores["ignored_pixels"] == 2 * 16
+    assert found.scores["classes"][1]["iou"] == 1.0
+
+
+def test_a_model_file_alone_takes_settings_of_data_and_evaluation(run: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "alone" / "model.safetensors"
+    alone.parent.mkdir()
+    (run / "model.safetensors").rename(alone)
+    sets = [f"data.root={tmp_path / 'data'}", "data.ignore_value=1", "data.mask_encoding=threshold"]
+    job = job_of(alone, overrides=[*sets, "evaluate.batch_size=3"])
+    assert (job.data.root, job.data.ignore_value, job.settings.batch_size) == (tmp_path / "data", 1, 3)
+    assert job.data.size == (16, 16)
+    assert job.base == alone.parent
+    with pytest.raises(
+        ConfigError, match=r"--set data\.ignore=1: sets an unknown key\. Did you mean data\.ignore"
+    ):
+        job_of(alone, "test", tmp_path / "data", ["data.ignore=1"])
+
+
 def test_another_data_folder_takes_the_place_of_the_configs(run: Path, tmp_path: Path) -> None:
     paint(tmp_path / "other" / "test", {"c": (HALF, QUARTER)})
     assert landslide_iou(run, tmp_path / "other") == pytest.approx(64 / 128)
@@ -99,6 +130,34 @@ def test_a_reference_config_finds_its_model_and_fills_the_references_file(refere
     assert landslide_iou(reference_config) == pytest.approx(192 / 256)
     lines = (reference_config.parent / "evaluation.csv").read_text(encoding="utf-8").splitlines()
     assert [line.split(",")[0] for line in lines] == ["categorical_crossentropy", "dice_coef_multiclass"]
+
+
+def test_the_references_file_is_not_replaced_unasked(reference_config: Path, tmp_path: Path) -> None:
+    theirs = reference_config.parent / "evaluation.csv"
+    theirs.write_text("categorical_crossentropy,0.1234\n", encoding="utf-8")
+    job = job_of(reference_config)
+    with pytest.raises(OutputExistsError, match=r"evaluation\.csv .*--overwrite.*--out"):
+        evaluate_job(job)
+    assert not (reference_config.parent / "evaluation_test").exists()
+    evaluate_job(job, out=tmp_path / "elsewhere")
+    evaluate_job(job, out=tmp_path / "elsewhere", overwrite=True)
+    assert theirs.read_text(encoding="utf-8") == "categorical_crossentropy,0.1234\n"
+    evaluate_job(job, overwrite=True)
+    assert len(theirs.read_text(encoding="utf-8").splitlines()) == 2
+    with pytest.raises(OutputExistsError, match=r"evaluation\.csv"):
+        evaluate_job(job_of(reference_config, "valid"), "valid")
+
+
+def test_the_references_file_follows_a_moved_run(
+    reference_config: Path, data: DataConfig, tmp_path: Path
+) -> None:
+    first = reference_config.parent
+    config = Config(data=data, output=OutputConfig(dir=first, layout="reference"))
+    (first / "config.toml").write_text(dump_toml(config), encoding="utf-8")
+    moved = first.rename(tmp_path / "moved")
+    landslide_iou(moved)
+    assert (moved / "evaluation.csv").exists()
+    assert not first.exists()
 
 
 def test_the_references_loss_and_metric_are_taken_where_they_are_its_own(run: Path, data: DataConfig) -> None:

@@ -29,6 +29,7 @@ from flexunet.config.schema import (
 from flexunet.errors import ModelFileError
 from flexunet.modelfile import (
     RECORD_KEY,
+    RECORD_VERSION,
     InputRecord,
     ModelRecord,
     load_model,
@@ -207,6 +208,17 @@ def test_a_record_from_before_calibration_is_read_as_uncalibrated(saved: Path) -
     assert b'\\"version\\": 1' in text
     assert read_record(saved) == current
     assert read_record(saved).calibration is None
+
+
+def test_a_file_without_a_word_on_masks_is_read(saved: Path) -> None:
+    """Version 5, the last one that did not say how the masks of training were read."""
+    data = {
+        name: value for name, value in load_model(saved).record.data.model_dump().items() if name != "masks"
+    }
+    rewrite_record(saved, {"version": 5, "data": data})
+    record = load_model(saved).record
+    assert record.version == RECORD_VERSION
+    assert record.data.masks is None
 
 
 def test_a_newer_version_asks_for_an_upgrade(saved: Path) -> None:

@@ -19,7 +19,7 @@ from .augmentation import (
     SharpeningConfig,
 )
 from .convert import convert_config
-from .loading import Loaded, load_config, read_config
+from .loading import Loaded, apply_to, load_config, read_config
 from .quality import at_quality
 from .schema import (
     ClassConfig,
@@ -69,6 +69,7 @@ __all__ = [
     "SharpeningConfig",
     "SplitConfig",
     "TrainConfig",
+    "apply_to",
     "at_quality",
     "convert_config",
     "dump_toml",

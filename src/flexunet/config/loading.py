@@ -21,6 +21,7 @@ from .reference.keys import WITHOUT_EFFECT
 from .schema import Config
 from .search import Search, check_values, problems_with_monitor, take_search
 from .validate import validate
+from .writing import dump_toml
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,15 @@ def parse_config(text: str, path: Path, overrides: Sequence[str] = (), notes: Se
         raise ConfigError(f"{path} has {count}:", problems)
     config = absolute(config, draft, working_folder())
     return Loaded(config, tuple(dict.fromkeys([*notes, *draft.notes])), path, search)
+
+
+def apply_to(config: Config, path: Path, overrides: Sequence[str]) -> Config:
+    """`config` with values from the command line; `path` is the file that reports name.
+
+    Raises:
+        ConfigError: everything wrong in the overrides, in one report.
+    """
+    return parse_config(dump_toml(config), path, overrides).config if overrides else config
 
 
 def read_draft(text: str, path: Path) -> Draft:

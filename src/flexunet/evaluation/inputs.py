@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..config import read_config
+from ..config import Config, apply_to, read_config
 from ..config.schema import ClassConfig, DataConfig, EvaluateConfig, SplitConfig
 from ..data import split_folders
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, OutputExistsError
 from ..files import write_text
 from ..modelfile import MODEL_SUFFIXES, ModelRecord, is_model_file, read_record
 from ..prediction.locate import CONFIGS_OF_RUNS, config_of_run, locate_model, model_of_config
@@ -30,9 +30,14 @@ class Job:
     """Folder in which the evaluation's folder is made."""
     loss: str = DEFAULT_LOSS
     metric: str = DEFAULT_METRIC
-    reference_csv: Path | None = None
-    """Where the reference itself would have put `evaluation.csv`."""
+    as_reference: bool = False
+    """Whether its outputs stand where the reference puts them."""
     notes: tuple[str, ...] = ()
+
+    @property
+    def reference_csv(self) -> Path | None:
+        """Where the reference itself would have put `evaluation.csv`."""
+        return self.base / "evaluation.csv" if self.as_reference else None
 
 
 def job_of(
@@ -42,9 +47,11 @@ def job_of(
 
     Args:
         target: `model.safetensors`, RUN with its model and config.toml, or a config whose model is in its
-        place. split: the split that will be evaluated.
+            place.
+        split: the split that will be evaluated.
         data: dataset folder in place of the config's: with {split}/{images,masks}, or images and masks
-        itself. overrides: `section.key=value` on the config.
+            itself.
+        overrides: `section.key=value` on the config; of a model file alone, on what it says itself.
 
     Raises:
         ConfigError, DataError, ModelFileError: nothing there, or not enough to go on.
@@ -59,7 +66,7 @@ def job_of(
         raise ConfigError(f"{target}: no such model file, run folder or config")
     if data is None:
         return job
-    return _replaced(job, data=_at(job.data, data, split))
+    return replace(job, data=_at(job.data, data, split))
 
 
 def _of_run(folder: Path, overrides: Sequence[str]) -> Job:
@@ -67,26 +74,24 @@ def _of_run(folder: Path, overrides: Sequence[str]) -> Job:
     if config is None:
         raise ConfigError(f"{folder} is no run folder: it has no {' or '.join(CONFIGS_OF_RUNS)}")
     job = _of_config(config, overrides, locate_model(folder).model)
-    return _replaced(job, base=folder)
+    return replace(job, base=folder)
 
 
 def _of_model(path: Path, data: Path | None, overrides: Sequence[str]) -> Job:
     config = config_of_run(path.parent)
     if config is not None:
-        return _replaced(_of_config(config, overrides, path), base=path.parent)
-    if overrides:
-        raise ConfigError(f"--set changes a config, and {path} has none beside it")
-    if data is None:
+        return replace(_of_config(config, overrides, path), base=path.parent)
+    own = apply_to(Config(data=_data_of(read_record(path))), path, overrides)
+    if data is None and not any((own.data.root, own.data.train, own.data.valid, own.data.test)):
         raise ConfigError(
             f"{path} has no config.toml beside it. Say where images and masks are: --data FOLDER"
         )
-    return Job(path, _data_of(read_record(path)), EvaluateConfig(), path.parent)
+    return Job(path, own.data, own.evaluate, path.parent)
 
 
 def _of_config(path: Path, overrides: Sequence[str], model: Path | None = None) -> Job:
     loaded = read_config(path, overrides)
     config = loaded.config
-    reference = config.output.layout == "reference"
     return Job(
         model=model or model_of_config(config, path),
         data=config.data,
@@ -94,19 +99,24 @@ def _of_config(path: Path, overrides: Sequence[str], model: Path | None = None) 
         base=config.output.dir,
         loss=loss_name(config.train.loss),
         metric=metric_name((config.evaluate.metric, *config.output.metrics)),
-        reference_csv=config.output.dir / "evaluation.csv" if reference else None,
+        as_reference=config.output.layout == "reference",
         notes=loaded.notes,
     )
 
 
 def _data_of(record: ModelRecord) -> DataConfig:
     """Data as the model's record describes them; the folders come from the user."""
+    masks = record.data.masks
+    values = (None,) * len(record.classes) if masks is None else masks.values
     classes = tuple(
-        ClassConfig(name=name, colour=colour)
-        for name, colour in zip(record.classes.names, record.classes.colours, strict=True)
+        ClassConfig(name=name, colour=colour, values=own)
+        for name, colour, own in zip(record.classes.names, record.classes.colours, values, strict=True)
     )
     kept = {
-        name: getattr(record.data, name) for name in DataConfig.model_fields if hasattr(record.data, name)
+        name: getattr(part, name)
+        for part in (record.data, masks)
+        for name in DataConfig.model_fields
+        if hasattr(part, name)
     }
     return DataConfig(classes=classes, **kept)
 
@@ -143,9 +153,18 @@ def evaluate_job(
 ) -> Evaluation:
     """Evaluate a job and write its report into `out`, or beside its model as `evaluation_SPLIT`.
 
-    Raises: as `evaluate`.
+    The reference's own file is written with the latter only: what stands elsewhere leaves a run as it is.
+
+    Raises:
+        OutputExistsError: the reference's file is there already, ours or its own, and `overwrite` is False.
+        Others: as `evaluate`.
     """
     settings = job.settings.model_copy(update={"tta": tta or job.settings.tta})
+    reference = job.reference_csv if out is None else None
+    if reference is not None and reference.exists() and not overwrite:
+        raise OutputExistsError(
+            f"{reference} is there already. Replace it with --overwrite, or leave it with --out FOLDER."
+        )
     if out is None:
         out = evaluation_folder(job, split, tta=tta)
     result = evaluate(
@@ -153,13 +172,6 @@ def evaluate_job(
         settings=settings, loss=job.loss, metric=job.metric, pixel_size_m=pixel_size_m,
         overwrite=overwrite, progress=progress,
     )  # fmt: skip
-    if job.reference_csv is not None:
-        write_text(job.reference_csv, reference_csv(result.scores))
+    if reference is not None:
+        write_text(reference, reference_csv(result.scores))
     return result
-
-
-def _replaced(job: Job, *, data: DataConfig | None = None, base: Path | None = None) -> Job:
-    return Job(
-        job.model, data or job.data, job.settings, base or job.base,
-        job.loss, job.metric, job.reference_csv, job.notes,
-    )  # fmt: skip

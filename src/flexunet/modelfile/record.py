@@ -12,13 +12,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..bands import Bands
-from ..classes import Classes
+from ..classes import Classes, Colour
 from ..config.schema import DataConfig, ModelConfig, PredictConfig
 from ..errors import ModelFileError
 from .applicability import Applicability
 from .inputs import shared_inputs
 
-RECORD_VERSION = 5
+RECORD_VERSION = 6
 
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
 MIGRATIONS: dict[int, Migration] = {
@@ -26,6 +26,7 @@ MIGRATIONS: dict[int, Migration] = {
     2: lambda raw: {**raw, "data": {**raw["data"], "ground_resolution": None}},
     3: lambda raw: {**raw, "members": []},
     4: lambda raw: {**raw, "applicability": None},
+    5: lambda raw: {**raw, "data": {"masks": None, **raw["data"]}},
 }
 """What turns a record of version n into one of version n + 1."""
 
@@ -37,6 +38,29 @@ def _versions() -> dict[str, str]:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+class MaskRecord(BaseModel):
+    """How a mask says the class; the fields of `[data]` that evaluation needs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    values: tuple[tuple[int, ...] | None, ...]
+    """Values of each class in index masks; None: its position."""
+    mask_encoding: Literal["auto", "colours", "index", "threshold", "onehot"]
+    mask_axes: Literal["HWC", "CHW"]
+    threshold: int
+    invert_masks: bool
+    ignore_value: int | None
+    ignore_colour: Colour | None
+    off_map_tolerance: float
+    mask_size: Literal["error", "resize"]
+
+    @classmethod
+    def of(cls, data: DataConfig) -> MaskRecord:
+        """The part of `[data]` that goes into the file."""
+        fields = {name: getattr(data, name) for name in cls.model_fields if hasattr(data, name)}
+        return cls(values=tuple(item.values for item in data.classes), **fields)
 
 
 class InputRecord(BaseModel):
@@ -55,12 +79,14 @@ class InputRecord(BaseModel):
     exif_orientation: Literal["apply", "ignore"] = "apply"
     ground_resolution: tuple[float, float] | None = None
     """Height and width on the ground, in metres, of a pixel as the network sees it; None: not known."""
+    masks: MaskRecord | None = None
+    """How the masks of training were read; None: not known."""
 
     @classmethod
     def of(cls, data: DataConfig, ground_resolution: tuple[float, float] | None = None) -> InputRecord:
         """The part of `[data]` that goes into the file, and what the pictures say themselves."""
         fields = {name: getattr(data, name) for name in cls.model_fields if hasattr(data, name)}
-        return cls(**{**fields, "ground_resolution": ground_resolution})
+        return cls(**{**fields, "ground_resolution": ground_resolution, "masks": MaskRecord.of(data)})
 
 
 class Calibration(BaseModel):
