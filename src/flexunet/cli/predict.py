@@ -104,7 +104,11 @@ def predict_command(
     truth_attribute: str = typer.Option(
         None, "--truth-attribute", help="Attribute that says the class of each polygon of --evaluate."
     ),
-    aoi: Path = typer.Option(None, "--aoi", help="Scenes: only inside the polygons of this file."),
+    aoi: Path = typer.Option(
+        None,
+        "--aoi",
+        help="Scenes: only inside the polygons of this file, or of one layer: 'file.gpkg|layername=a'.",
+    ),
     resolution: float = typer.Option(
         None, "--resolution", help="Scenes: metres a pixel in training, where the model does not say so."
     ),
