@@ -2,10 +2,7 @@
 
 import csv
 import json
-import logging
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +22,7 @@ from flexunet.errors import (
 )
 from flexunet.modelfile import load_model, read_record
 from flexunet.training import read_run, train
+from moments import when_logged
 
 
 def weights(path: Path) -> dict[str, torch.Tensor]:
@@ -39,29 +37,6 @@ def same(first: Path, second: Path) -> bool:
 def at(config: Config, folder: Path) -> Config:
     """The same run in another folder."""
     return config.model_copy(update={"output": config.output.model_copy(update={"dir": folder})})
-
-
-@contextmanager
-def when_logged(text: str, act: Any) -> Iterator[None]:
-    """Do `act()` once, when a log record that starts with `text` appears: a moment inside a run."""
-
-    class Handler(logging.Handler):
-        done = False
-
-        def emit(self, record: logging.LogRecord) -> None:
-            if not self.done and record.getMessage().startswith(text):
-                self.done = True
-                act()
-
-    handler, logger = Handler(), logging.getLogger("flexunet")
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
 
 
 def test_a_run_learns_and_leaves_what_it_promises(make_config: Any) -> None:

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from .mixing import Drawn, Mixed, Mixer, stacked_others
+from .pairs import Pair
 from .sampler import Sampler
-from .store import Store
 
 _MIXING = 0x0313
 """Sets a sample's generator for mixing apart from its own."""
@@ -36,6 +36,25 @@ class Batch:
     """float32 (B,): what `labels` count for; `others` count for the rest."""
 
 
+class Pictures(Protocol):
+    """What a loader takes its samples from; see `Store`."""
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """The pair of each picture."""
+
+    def __len__(self) -> int: ...
+
+    def image(self, index: int) -> NDArray[Any]:
+        """Pixels (C, H, W)."""
+
+    def labels(self, index: int) -> NDArray[np.uint8]:
+        """Labels uint8 (H, W) with IGNORE_INDEX."""
+
+    def valid(self, index: int) -> NDArray[np.bool_]:
+        """Which pixels hold data, bool (H, W)."""
+
+
 class Loader:
     """Batches of a store, prepared ahead by threads.
 
@@ -53,7 +72,7 @@ class Loader:
 
     def __init__(
         self,
-        store: Store,
+        store: Pictures,
         sampler: Sampler,
         *,
         batch_size: int,

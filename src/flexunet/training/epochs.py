@@ -13,6 +13,15 @@ from .validation import Validation
 COLLAPSE_AFTER_EPOCHS = 2
 
 
+def reason_to_end(progress: Progress, train: TrainConfig) -> str | None:
+    """Why no epoch is left to train with the settings of now, or None."""
+    if train.patience is not None and progress.best.waited >= train.patience:
+        return f"no better {train.monitor} in {train.patience} epochs; a larger train.patience goes on"
+    if progress.epoch >= train.epochs:
+        return f"all {train.epochs} epochs are done"
+    return None
+
+
 def close_epoch(
     progress: Progress,
     scores: Validation | None,
@@ -37,9 +46,9 @@ def close_epoch(
         reporter.line(f"Learning rate reduced to {train.learning_rate * progress.plateau.factor:.3g}.")
     best = True
     if scores is not None:
-        best = progress.best.update(monitored(train, row), progress.epoch)
+        objects = bool(scores.confusion.truth[list(classes.foreground)].sum() > 0)
+        best = progress.best.update(monitored(train, row, objects=objects), progress.epoch)
         if train.patience is not None and progress.best.waited >= train.patience:
-            progress.stopped_early = True
             reporter.line(f"Stopped early: no better {train.monitor} in {train.patience} epochs.")
     reporter.line(describe(row, train.epochs, best=best and scores is not None))
     warn_of_collapse(progress, scores, classes, reporter)
@@ -82,16 +91,16 @@ def epoch_row(progress: Progress, scores: Validation | None, classes: Classes, l
     return {name: None if value is None or math.isnan(value) else value for name, value in row.items()}
 
 
-def monitored(train: TrainConfig, row: Row) -> float:
+def monitored(train: TrainConfig, row: Row, *, objects: bool) -> float:
     """The value that decides which epoch is best, larger is better; minus infinity where it is not
     measurable.
+
+    objects: the validation masks have foreground. Where they have none, the loss decides in every epoch: the
+    IoU is 0 after a false alarm and not measurable without, so it would call the worse epoch better.
     """
-    value = row["val_iou"] if train.monitor == "val_iou" else row["val_loss"]
-    if value is None or math.isnan(value):
-        # no foreground in the truth and none predicted: the loss still tells good from bad
-        value = row["val_loss"]
-        return -math.inf if value is None else -value
-    return value if train.monitor == "val_iou" else -value
+    if train.monitor == "val_iou" and objects:
+        return -math.inf if row["val_iou"] is None else row["val_iou"]
+    return -math.inf if row["val_loss"] is None else -row["val_loss"]
 
 
 def describe(row: Row, epochs: int, *, best: bool) -> str:

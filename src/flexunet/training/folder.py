@@ -15,6 +15,7 @@ from pathlib import Path
 from ..config.schema import OutputConfig
 from ..errors import OutputExistsError
 from ..files import write_text
+from .noticed import LISTED_IN_FILE
 
 STOP_NAMES = ("STOP", "break_training")
 
@@ -29,6 +30,7 @@ class RunFolder:
     last: Path
     config: Path
     log: Path
+    notes: Path
     curves: Path
     eval_dir: Path
     history: Path
@@ -47,6 +49,7 @@ class RunFolder:
                 last=root / "last.safetensors",
                 config=root / "config.toml",
                 log=root / "log.csv",
+                notes=root / LISTED_IN_FILE,
                 curves=root / "curves.png",
                 eval_dir=output.eval_dir or root / "eval",
                 history=root / "history.json",
@@ -61,6 +64,7 @@ class RunFolder:
             last=models / "last_model.safetensors",
             config=models / "config.toml",
             log=eval_dir / "log.csv",
+            notes=eval_dir / LISTED_IN_FILE,
             curves=eval_dir / "curves.png",
             eval_dir=eval_dir,
             history=root / "history.json",
@@ -96,7 +100,7 @@ class RunFolder:
 
     def outputs(self, config_copy: str | None) -> tuple[Path, ...]:
         """Every file a run writes under a fixed name, the state aside."""
-        common = (self.model, self.last, self.config, self.log, self.curves)
+        common = (self.model, self.last, self.config, self.log, self.notes, self.curves)
         if not self.reference:
             return common
         charts = [self.losses_csv, self.metrics_csv]

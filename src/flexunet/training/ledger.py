@@ -23,10 +23,16 @@ SUMS = ("loss", "dice", "image_dice", "correct", "pixels", "images", "foreground
 
 @dataclass(frozen=True)
 class _Entry:
-    """Numbers of one batch on their way, float64 (len(SUMS) + 2,), and the ids of its samples."""
+    """One batch whose numbers (len(SUMS) + 2,) are on their way."""
 
     numbers: Tensor
+    """Of all processes."""
+    own: Tensor
+    """Of this process."""
+    step: int
+    """The optimiser step it belongs to, counted from 1."""
     ids: tuple[str, ...]
+    """Its samples in this process."""
 
 
 class Ledger:
@@ -44,20 +50,21 @@ class Ledger:
         if progress.batch == 0:
             progress.sums, progress.seconds = dict.fromkeys(SUMS, 0.0), 0.0
 
-    def enter(self, scored: Scored, loss: Tensor, ids: tuple[str, ...], *, stop: bool) -> None:
-        """A batch is done; `stop`: this process was asked to stop.
+    def enter(self, scored: Scored, loss: Tensor, ids: tuple[str, ...], *, step: int, stop: bool) -> None:
+        """A batch of optimiser step `step` (from 1) is done; `stop`: this process was asked to stop.
 
         Raises:
             DivergedError: the loss of the batch before is not finite.
         """
         self.settle()
         due = time.monotonic() - self._saved > self._save_every
-        numbers = batch_numbers(scored, loss, flags=(stop, due))
+        numbers = own = batch_numbers(scored, loss, flags=(stop, due))
         if self._processes > 1:
+            numbers = own.double()  # only here: Apple's GPUs have no float64, and never several processes
             torch.distributed.all_reduce(numbers)
         else:
             self.stop_asked = self.stop_asked or stop
-        self._pending = _Entry(numbers, ids)
+        self._pending = _Entry(numbers, own, step, ids)
         now = time.monotonic()
         self._progress.seconds += now - self._clock
         self._clock = now
@@ -70,18 +77,33 @@ class Ledger:
         """
         if self._pending is None:
             return
-        *numbers, stop, due = self._pending.numbers.tolist()
-        progress = self._progress
+        entry, progress = self._pending, self._progress
+        *numbers, stop, due = entry.numbers.tolist()
         if not math.isfinite(numbers[0]):
             raise DivergedError(
-                f"The loss is not finite ({numbers[0]}) in epoch {progress.epoch + 1}, step {progress.step}, "
-                f"samples {', '.join(self._pending.ids)}. What was saved before is intact. Check these files "
-                f"for wrong values, lower train.learning_rate, or set train.clip_norm."
+                f"The loss is not finite ({numbers[0]}) in epoch {progress.epoch + 1}, step {entry.step}, "
+                f"samples {', '.join(self._suspects(entry))}. What was saved before is intact. Check these "
+                f"files for wrong values, lower train.learning_rate, or set train.clip_norm."
             )
         for name, number in zip(SUMS, numbers, strict=True):
             progress.sums[name] += number
         self.stop_asked, self.save_due = self.stop_asked or stop > 0, self.save_due or due > 0
         self._pending = None
+
+    def _suspects(self, entry: _Entry) -> list[str]:
+        """The samples, of all processes, that a loss which is not finite may come from.
+
+        A loss over the global batch is the same in every process; the mean probability of the true class is
+        of a process's own images, and not a number where its logits are not finite.
+        """
+        own = dict(zip(SUMS, entry.own.tolist()[: len(SUMS)], strict=True))
+        told = [(math.isfinite(own["image_dice"]), math.isfinite(own["loss"]), entry.ids)]
+        if self._processes > 1:
+            mine, told = told[0], told * self._processes
+            torch.distributed.all_gather_object(told, mine)
+        sources = [ids for logits_fine, _, ids in told if not logits_fine]
+        sources = sources or [ids for _, loss_fine, ids in told if not loss_fine]
+        return [name for ids in sources for name in ids]
 
     def saved(self) -> None:
         """A state was saved just now."""
@@ -90,7 +112,7 @@ class Ledger:
 
 @torch.no_grad()
 def batch_numbers(scored: Scored, loss: Tensor, flags: tuple[bool, ...]) -> Tensor:
-    """float64 (len(SUMS) + len(flags),): what a batch adds to the epoch's sums, then the flags as 0 and 1."""
+    """float32 (len(SUMS) + len(flags),): what a batch adds to the epoch's sums, then the flags as 0 and 1."""
     predicted = scored.logits.argmax(1)
     valid = scored.valid > 0
     return torch.stack([
@@ -102,4 +124,4 @@ def batch_numbers(scored: Scored, loss: Tensor, flags: tuple[bool, ...]) -> Tens
         loss.new_tensor(float(len(scored.labels))),
         ((predicted > 0) & valid).sum(),
         *(loss.new_tensor(float(flag)) for flag in flags),
-    ]).double()  # fmt: skip
+    ])  # fmt: skip

@@ -18,7 +18,7 @@ from ..classes import Classes
 from ..config.schema import TrainConfig
 from ..data import Batch
 from ..errors import DivergedError, Interrupted
-from .epochs import close_epoch
+from .epochs import close_epoch, reason_to_end
 from .interrupts import StopRequest
 from .launch import first_process
 from .ledger import Ledger
@@ -52,9 +52,11 @@ class Run:
     objective: Objective
     """What is minimised."""
     progress: Progress
+    save_models: Callable[[Run, bool], None]
+    """Called after each epoch with whether it is the best so far."""
     save_state: Callable[[], None]
-    epoch_done: Callable[[Run, bool], None]
-    """Called after each epoch with whether it is the best so far: models, log, pictures."""
+    show_epoch: Callable[[Run], None]
+    """Log, curves and pictures of an epoch that is saved; whatever goes wrong with them is only said."""
     enough: Callable[[], str | None]
     """Asked by the first process after each epoch: why the run ends with it, or None."""
     reporter: Reporter
@@ -89,18 +91,22 @@ def fit(run: Run) -> None:
     Raises:
         Interrupted: Ctrl-C or SIGTERM; the state is saved.
         DivergedError: a loss that is not finite; the last saved state is intact.
-        TrainingError: a full disk; likewise.
+        TrainingError: a full disk, a model or state that cannot be replaced; likewise.
     """
     progress = run.progress
-    while progress.epoch < run.train.epochs and not progress.stopped_early:
+    reason = reason_to_end(progress, run.train)
+    if reason is not None:
+        run.reporter.line(f"Nothing left to do: {reason}.")
+    while reason_to_end(progress, run.train) is None:
         train_epoch(run)
         started = time.monotonic()
         scores = validate_epoch(run)
         progress.seconds += time.monotonic() - started
         rate = float(run.optimizer.param_groups[0]["lr"])
         best = close_epoch(progress, scores, run.train, run.classes, rate, run.reporter)
-        first_process(run.fabric, partial(run.epoch_done, run, best))
+        first_process(run.fabric, partial(run.save_models, run, best))
         first_process(run.fabric, run.save_state)
+        first_process(run.fabric, partial(run.show_epoch, run))
         reason = asked_to_end(run)
         if reason is not None:
             run.reporter.line(f"Stopped after epoch {progress.epoch}: {reason}.")
@@ -116,11 +122,12 @@ def train_epoch(run: Run) -> None:
     run.network.train()
     for batch in run.batches.epoch(progress.epoch, progress.batch):
         group, last = place_in_step(run)
+        step = progress.step + 1
         scored, loss = learn(run, batch, group, last=last)
         if last:
             finish_step(run)
         progress.batch += 1
-        ledger.enter(scored, loss, batch.ids, stop=run.stop.asked)
+        ledger.enter(scored, loss, batch.ids, step=step, stop=run.stop.asked)
         show_batch(run)
         if last and (ledger.stop_asked or ledger.save_due):
             ledger.settle()

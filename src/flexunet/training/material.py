@@ -19,8 +19,10 @@ from ..data import Loader, PlainSampler, Store, band_statistics, has_validation,
 from ..errors import DataError
 from .launch import first_process
 from .losses import balanced_weights
+from .noticed import Note, lines_of, notes_of
 from .pictures import choose_images
 from .reporter import Reporter
+from .windows import Windows
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Material:
     """Images for the epoch pictures."""
     leakage: dict[str, Any] | None
     """The verdict on training images in the validation split; the first process has it."""
+    notes: tuple[Note, ...]
+    """What was noticed about the files of both splits."""
 
 
 def open_material(config: Config, fabric: Fabric, reporter: Reporter) -> Material:
@@ -52,7 +56,12 @@ def open_material(config: Config, fabric: Fabric, reporter: Reporter) -> Materia
     first_process(fabric, lambda: open_stores(config.data))
     store, valid_store = open_stores(config.data)
     bands = band_statistics(store, config.data)
+    notes = notes_of({"train": store} | ({} if valid_store is None else {"valid": valid_store}))
+    for line in lines_of(notes):
+        reporter.line(line)
     batches, validation = build_loaders(config, bands, store, valid_store, fabric)
+    if validation is not None and isinstance(validation.store, Windows):
+        reporter.line(validation.store.describe())
     counts = label_counts(store, len(config.data.classes))
     for warning in remarks(config, counts, store, valid_store, fabric.world_size):
         reporter.warn(warning)
@@ -67,8 +76,9 @@ def open_material(config: Config, fabric: Fabric, reporter: Reporter) -> Materia
         batches,
         validation,
         class_weights(config, counts, fabric.device),
-        tuple(choose_images(config, (valid_store or store).pairs)),
+        tuple(choose_images(config, (valid_store or store).pairs, reporter)),
         leakage,
+        tuple(notes),
     )
 
 
@@ -95,7 +105,7 @@ def build_loaders(
     config: Config, bands: Bands, store: Store, valid_store: Store | None, fabric: Fabric
 ) -> tuple[Loader, Loader | None]:
     """Batches of the training split, augmented and shuffled, and of the validation split, plain and in
-    order.
+    order; `crop` validates on windows over the whole of its pictures.
     """
     data, train, augment = config.data, config.train, config.augment
     plain = PlainSampler(bands, data.size, data.sizing)
@@ -118,7 +128,8 @@ def build_loaders(
     )
     if valid_store is None:
         return batches, None
-    return batches, Loader(valid_store, plain, shuffle=False, **common)
+    seen = Windows(valid_store, data.size) if data.sizing == "crop" else valid_store
+    return batches, Loader(seen, plain, shuffle=False, **common)
 
 
 def label_counts(store: Store, num_classes: int) -> NDArray[np.int64]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal
 
@@ -10,23 +11,45 @@ from torch import nn
 
 from ..config.schema import Config, TrainConfig
 from ..data import Pair
+from ..errors import FlexunetError
 from ..modelfile import ModelRecord
 from ..prediction import Predictor
+from ..prediction.pictures import picture_from_file
 from ..raster import IMAGE_SUFFIXES, write_labels_png
 from .folder import RunFolder
+from .reporter import Reporter
 
 
-def choose_images(config: Config, fallback: Sequence[Pair]) -> list[Path]:
+def choose_images(config: Config, fallback: Sequence[Pair], reporter: Reporter) -> list[Path]:
     """The first N images (sorted by path) of the configured folder, else of the `fallback` split."""
     train = config.train
     if not train.epoch_pictures or not (train.epoch_pictures_whole or train.epoch_pictures_tiled):
         return []
     source = train.epoch_pictures_images
+    found = [pair.image for pair in fallback]
     if source is not None and source.is_dir():
         found = [path for path in source.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
-    else:
-        found = [pair.image for pair in fallback]
+        if not found:
+            reporter.warn(f"train.epoch_pictures_images: {source} holds no picture: none is drawn.")
+    elif source is not None:
+        reporter.warn(
+            f"train.epoch_pictures_images: {source} is no folder: the first validation images are drawn "
+            f"instead."
+        )
     return sorted(found)[: train.epoch_pictures]
+
+
+def readable_images(images: Sequence[Path], record: ModelRecord, reporter: Reporter) -> list[Path]:
+    """Those of the images that the model can read; the others are said."""
+    readable = []
+    for path in images:
+        try:
+            picture_from_file(path, record)
+        except (FlexunetError, OSError) as error:
+            reporter.warn(f"left out of the epoch pictures: {error}")
+        else:
+            readable.append(path)
+    return readable
 
 
 def picture_names(images: Sequence[Path]) -> dict[Path, str]:
@@ -50,8 +73,12 @@ def draw_pictures(
     images: Sequence[Path],
     folder: RunFolder,
     train: TrainConfig,
+    tried: Callable[[Path], AbstractContextManager[None]],
 ) -> None:
-    """Write `Epoch_<epoch>_<name>.png`, palette PNGs of the images' own size, whole and/or tiled."""
+    """Write `Epoch_<epoch>_<name>.png`, palette PNGs of the images' own size, whole and/or tiled.
+
+    tried: a context, given the image, in which one that cannot be read or drawn is passed over.
+    """
     kinds: list[tuple[Path, Literal["whole", "tiled"]]] = []
     if train.epoch_pictures_whole:
         kinds.append((folder.pictures, "whole"))
@@ -60,5 +87,6 @@ def draw_pictures(
     predictor = Predictor(network, record, device=str(next(network.parameters()).device))
     for place, tiling in kinds:
         for path, name in picture_names(images).items():
-            labels = predictor(path, tiling=tiling)
-            write_labels_png(place / f"Epoch_{epoch}_{name}", labels, record.classes.colours)
+            with tried(path):
+                labels = predictor(path, tiling=tiling)
+                write_labels_png(place / f"Epoch_{epoch}_{name}", labels, record.classes.colours)

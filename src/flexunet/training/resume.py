@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-
-import torch
-from torch import nn
 
 from ..config import Config, Loaded, read_config
 from ..errors import ConfigError, DataError, Problem
 from ..prediction.locate import config_of_run
-from .state import Progress, SavedState
+from .state import SavedState
 
 MAY_DIFFER = {
     "train": {
@@ -23,7 +20,9 @@ MAY_DIFFER = {
     },
     "data": {"cache_dir"},
 }  # fmt: skip
-"""Keys that a continued run may change: they do not change what is computed, only where and what is shown."""
+"""Keys that a continued run may change: they do not change what is computed, only where and what is shown.
+How many processes the devices come to, the saved state knows: see `refuse_another_run`.
+"""
 
 
 def read_run(folder: Path, overrides: Sequence[str] = ()) -> Loaded | None:
@@ -81,6 +80,8 @@ def refuse_changes(config: Config, earlier: Config) -> None:
     free = {name: set(keys) for name, keys in MAY_DIFFER.items()}
     if config.train.schedule in ("constant", "plateau"):
         free["train"].add("epochs")
+    if earlier.train.precision == "auto":
+        free["train"].add("precision")  # what it stood for is in the state, and is compared there
     problems = [
         Problem(f"{now[section][key]!r} now, {value!r} in the run.", where=f"{section}.{key}")
         for section in ("data", "model", "train", "augment")
@@ -95,25 +96,45 @@ def refuse_changes(config: Config, earlier: Config) -> None:
         )
 
 
-def restore(
-    saved: SavedState | None,
-    fingerprint: str,
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    average: nn.Module | None,
-) -> Progress:
-    """Put a saved state back into the run's parts; the progress it was saved at, or that of a new run.
+def refuse_another_run(saved: SavedState, identity: Mapping[str, str], config: Config) -> None:
+    """Refuse to go on where data, batches or precision are not those that the state was computed with.
 
     Raises:
-        DataError: the training data are not those of the saved run.
-        TrainingError: the state belongs to another network.
+        DataError: the training data are others.
+        ConfigError: it was computed with another number of images a step or of batches an epoch, or in
+            another precision. States of earlier versions do not tell, and are gone on with.
     """
-    if saved is None:
-        return Progress()
-    if saved.identity.get("fingerprint") != fingerprint:
+    if saved.identity.get("fingerprint") != identity["fingerprint"]:
         raise DataError(
             "The training images or masks have changed since the run was started; it cannot be continued. "
             "Put them back, or train anew with --overwrite."
         )
-    saved.restore(network, optimizer, average)
-    return saved.progress
+    before = {name: saved.identity.get(name, value) for name, value in identity.items()}
+    share, problems = config.train.batch_size, []
+    if before["global_batch"] != identity["global_batch"]:
+        now, then = (int(found["global_batch"]) for found in (identity, before))
+        problems.append(Problem(
+            f"{now} images a step now ({_processes(now // share)}), {then} in the run.",
+            where="train.devices",
+            cure=f"Go on with {_processes(then // share)} (train.devices times train.num_nodes).",
+        ))  # fmt: skip
+    elif before["steps_per_epoch"] != identity["steps_per_epoch"]:
+        problems.append(Problem(
+            f"{identity['steps_per_epoch']} batches an epoch now, {before['steps_per_epoch']} in the run.",
+            where="train.steps_per_epoch", cure="Go on with the version of flexunet that began it.",
+        ))  # fmt: skip
+    if before["precision"] != identity["precision"]:
+        problems.append(Problem(
+            f"{identity['precision']} now, {before['precision']} in the run.", where="train.precision",
+            cure=f'Set train.precision = "{before["precision"]}", or go on where it was begun.',
+        ))  # fmt: skip
+    if problems:
+        raise ConfigError(
+            f"The run in {config.output.dir} would not go on as it was begun. Do as said, or train anew with "
+            f"--overwrite or another output.dir:",
+            problems,
+        )
+
+
+def _processes(count: int) -> str:
+    return "1 process" if count == 1 else f"{count} processes"

@@ -28,9 +28,10 @@ from .loop import Run, fit
 from .material import Material, open_material
 from .optim import MovingAverage, OptimizerStep, build_optimizer
 from .outputs import Outputs
+from .pictures import readable_images
 from .probe import measure
 from .reporter import Reporter
-from .resume import continued, restore
+from .resume import continued, refuse_another_run
 from .runlog import not_measured
 from .state import Progress, Row, SavedState, load_state, save_state
 from .teacher import Objective, about_teacher, check_teacher, objective, open_teacher
@@ -132,23 +133,30 @@ def run_process(fabric: Fabric, job: Job) -> RunResult:
     minimised = objective(config.train, material.weights, teacher and teacher.to(fabric.device))
 
     # A new run is tried for a moment; a time budget becomes a number of epochs
+    identity = identity_of(job, fabric, material)
     saved = load_state(folder.state) if job.resume else None
     if saved is None:
         config = probed(config, fabric, material, minimised, reporter)
-    outputs = Outputs(folder, config, job.source, material.pictured, curves=job.curves)
-    first_process(fabric, partial(outputs.prepare, fresh=saved is None))
+    else:
+        refuse_another_run(saved, identity, config)
+
+    # The files of the run, and its parts
+    record = record_of(job, config, fabric, material)
+    pictured = readable_images(material.pictured, record, reporter) if fabric.is_global_zero else []
+    outputs = Outputs(folder, config, job.source, record, pictured, reporter, curves=job.curves)
+    first_process(fabric, partial(outputs.prepare, material.notes, fresh=saved is None))
+    run = assemble(job, config, fabric, material, minimised, saved, identity, outputs, reporter)
+    del saved  # as large as the weights several times over
 
     # Train
-    run = assemble(job, config, fabric, material, minimised, saved, outputs, reporter)
-    del saved  # as large as the weights several times over
-    draw = partial(outputs.draw, run.progress.rows)
+    finish = partial(outputs.finish, run.progress.rows)
     with run.stop, reporter.started(run.batches_in_all, run.batches_done):
         try:
             fit(run)
         except FlexunetError:
-            first_process(fabric, draw)
+            first_process(fabric, finish)
             raise
-        first_process(fabric, draw)
+        first_process(fabric, finish)
     if material.validation is not None and wants_calibration(config):
         first_process(fabric, partial(calibrate_result, folder.model, config, fabric.device, reporter))
     rows = tuple(run.progress.rows)
@@ -193,38 +201,34 @@ def assemble(
     material: Material,
     minimised: Objective,
     saved: SavedState | None,
+    identity: dict[str, str],
     outputs: Outputs,
     reporter: Reporter,
 ) -> Run:
     """Everything the loop needs, at the saved state or at the beginning.
 
     Raises:
-        DataError, TrainingError: the saved state is of other data or another network.
+        TrainingError: the saved state is of another network.
     """
     folder = job.folder
     network = first_network(config, material.bands, fabric.device)
     optimizer = build_optimizer(network, config.train)
     average = MovingAverage(network, config.train.ema) if config.train.ema else None
     averaged = average.network if average else None
-    progress = restore(saved, material.store.fingerprint, network, optimizer, averaged)
+    progress = Progress()
+    if saved is not None:
+        saved.restore(network, optimizer, averaged)
+        progress = saved.progress
     if fabric.world_size > 1 and fabric.device.type == "cuda":
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
     module = cast(nn.Module, torch.compile(network)) if config.train.compile else network
     wrapped, wrapped_optimizer = fabric.setup(module, optimizer)
     if progress.scaler:
         fabric.strategy.precision.load_state_dict(dict(progress.scaler))
-    record = record_of(job, config, fabric, material)
 
     def save() -> None:
         progress.scaler = dict(fabric.strategy.precision.state_dict())
-        identity = {"fingerprint": material.store.fingerprint}
         save_state(folder.state, progress, network, optimizer, averaged, identity)
-
-    def epoch_done(run: Run, best: bool) -> None:
-        scores = {"valid": progress.rows[-1]} if run.validation is not None else {}
-        training = {**record.training, "epoch": progress.epoch, "step": progress.step}
-        now = record.model_copy(update={"scores": scores, "training": training})
-        outputs.epoch(progress, run.result, now, now.classes, best=best)
 
     def enough() -> str | None:
         if folder.take_stop_file():
@@ -233,7 +237,7 @@ def assemble(
 
     return Run(
         train=config.train,
-        classes=record.classes,
+        classes=config.data.class_table(),
         fabric=fabric,
         raw=network,
         network=wrapped,
@@ -247,13 +251,24 @@ def assemble(
         weights=material.weights,
         objective=minimised,
         progress=progress,
+        save_models=lambda run, best: outputs.models(progress, run.result, best=best),
         save_state=save,
-        epoch_done=epoch_done,
+        show_epoch=lambda run: outputs.show(progress, run.result),
         enough=enough,
         reporter=reporter,
         stop=StopRequest(),
         how_to_resume=f"flexunet train {folder.config} --resume",
     )
+
+
+def identity_of(job: Job, fabric: Fabric, material: Material) -> dict[str, str]:
+    """What a saved state says of its run: the data, and what its place in the run is counted in."""
+    return {
+        "fingerprint": material.store.fingerprint,
+        "global_batch": str(job.config.train.batch_size * fabric.world_size),
+        "steps_per_epoch": str(material.batches.steps_per_epoch),
+        "precision": job.hardware.precision,
+    }
 
 
 def record_of(job: Job, config: Config, fabric: Fabric, material: Material) -> ModelRecord:

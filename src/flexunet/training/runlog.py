@@ -6,12 +6,10 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from ..classes import Classes
-from ..files import write_text
 from .folder import RunFolder
 from .state import Row
 
@@ -22,8 +20,8 @@ _SAME = {
 }
 """Keras' names of pixel accuracy: at a threshold of one half, the binary one is the same number."""
 
-Draw = Callable[[Mapping[str, Sequence[float]], Path, str], Any]
-"""Draws curves: (columns, path of the PNG, title)."""
+Chart = tuple[Path, str, dict[str, list[float]]]
+"""Path of a PNG, its title, its columns."""
 
 
 def columns(classes: Classes) -> list[str]:
@@ -43,29 +41,39 @@ def not_measured(metrics: Sequence[str], classes: Classes) -> list[str]:
     return [name for name in metrics if _SAME.get(name, name) not in known]
 
 
-def write_log(path: Path, classes: Classes, rows: Sequence[Row]) -> None:
-    """Write `log.csv`: one row an epoch (counted from 1), full precision, an empty cell where nothing
-    was measured.
+def log_files(
+    folder: RunFolder, classes: Classes, rows: Sequence[Row], metrics: Sequence[str]
+) -> dict[Path, str]:
+    """The text of every file that keeps the log, by its path."""
+    files = {folder.log: log_csv(classes, rows)}
+    return files | reference_files(folder, rows, metrics) if folder.reference else files
+
+
+def log_csv(classes: Classes, rows: Sequence[Row]) -> str:
+    """`log.csv`: one row an epoch (counted from 1), full precision, an empty cell where nothing was
+    measured.
     """
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, columns(classes), lineterminator="\n")
     writer.writeheader()
     for row in rows:
         writer.writerow({name: "" if _missing(value) else value for name, value in row.items()})
-    write_text(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
-def draw_log(folder: RunFolder, rows: Sequence[Row], metrics: Sequence[str], draw: Draw) -> None:
-    """Draw losses and scores of every epoch; in the reference layout its two charts beside them."""
+def charts(folder: RunFolder, rows: Sequence[Row], metrics: Sequence[str]) -> list[Chart]:
+    """Losses and scores of every epoch; in the reference layout its two charts beside them."""
     names = ("loss", "val_loss", "val_iou", "val_f1", "learning_rate")
-    draw(_series(rows, names), folder.curves, f"{folder.dir.name}: training")
+    drawn = [(folder.curves, f"{folder.dir.name}: training", _series(rows, names))]
     if folder.reference:
-        draw(_series(rows, ("loss", "val_loss")), folder.losses_csv.with_suffix(".png"), "train_losses")
-        draw(_series(rows, metrics), folder.metrics_csv.with_suffix(".png"), "train_metrics")
+        losses, scores = (path.with_suffix(".png") for path in (folder.losses_csv, folder.metrics_csv))
+        drawn.append((losses, "train_losses", _series(rows, ("loss", "val_loss"))))
+        drawn.append((scores, "train_metrics", _series(rows, metrics)))
+    return drawn
 
 
-def write_reference_files(folder: RunFolder, rows: Sequence[Row], metrics: Sequence[str]) -> None:
-    """Write eval/train_losses.csv, eval/train_metrics.csv and history.json as the reference names them.
+def reference_files(folder: RunFolder, rows: Sequence[Row], metrics: Sequence[str]) -> dict[Path, str]:
+    """eval/train_losses.csv, eval/train_metrics.csv and history.json as the reference names them.
 
     The forms: losses `epoch, loss, val_loss`, metrics `epoch,<name>,<name>,` with a trailing comma; rows
     `e, value, value` with e from 0 and 4 decimals; a name that is not in the log is written 0. history.json
@@ -73,14 +81,14 @@ def write_reference_files(folder: RunFolder, rows: Sequence[Row], metrics: Seque
     """
     names = {"train_losses": ("loss", "val_loss"), "train_metrics": tuple(metrics)}
     headers = {"train_losses": "epoch, loss, val_loss", "train_metrics": f"epoch,{','.join(metrics)},"}
+    files = {}
     for kind, wanted in names.items():
         lines = [headers[kind]]
         for row in rows:
             values = [_log_value(row, name) for name in wanted]
             lines.append(", ".join([str(int(row["epoch"] or 1) - 1), *(f"{value:.4f}" for value in values)]))
-        path = folder.eval_dir / f"{kind}.csv"
-        write_text(path, "\n".join(lines) + "\n")
-    write_text(folder.history, json.dumps(history(rows), indent=1) + "\n")
+        files[folder.eval_dir / f"{kind}.csv"] = "\n".join(lines) + "\n"
+    return files | {folder.history: json.dumps(history(rows), indent=1) + "\n"}
 
 
 def history(rows: Sequence[Row]) -> dict[str, list[float]]:

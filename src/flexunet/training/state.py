@@ -22,7 +22,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ..errors import TrainingError
+from ..errors import FlexunetError, TrainingError
 from ..files import whole_file
 from ..modelfile import checksum_of
 from .schedules import Best, Plateau
@@ -53,7 +53,6 @@ class Progress:
     """The log, one row an epoch."""
     empty_epochs: int = 0
     """Epochs in a row in which nothing but background was predicted."""
-    stopped_early: bool = False
     scaler: dict[str, float] = field(default_factory=dict)
     """fp16: state of the gradient scaler."""
 
@@ -65,6 +64,7 @@ class Progress:
     def from_json(cls, text: str) -> Progress:
         """The value that `to_json` wrote."""
         content = json.loads(text)
+        content.pop("stopped_early", None)  # earlier versions kept what follows from `best` and the patience
         content["plateau"], content["best"] = Plateau(**content["plateau"]), Best(**content["best"])
         return cls(**content)
 
@@ -154,7 +154,7 @@ def _read(path: Path) -> SavedState:
 
 
 def readable_disk_errors(path: Path) -> _DiskErrors:
-    """A context in which a full or read-only disk becomes one clear message."""
+    """A context in which a full disk, or a file that cannot be replaced, becomes one clear message."""
     return _DiskErrors(path)
 
 
@@ -176,6 +176,13 @@ class _DiskErrors:
             ) from error
         if isinstance(error, SafetensorError):
             raise TrainingError(f"{self._path}: cannot be written ({error}).") from error
+        known = (FlexunetError, NotADirectoryError, FileExistsError)
+        if isinstance(error, OSError) and not isinstance(error, known):
+            raise TrainingError(
+                f"{error.filename or self._path}: cannot be written ({error.strerror or error}). What was "
+                f"saved before is intact: see that nothing else has the file open and that its folder may be "
+                f"written to, and continue with --resume."
+            ) from error
 
 
 def _newest_first(folder: Path) -> list[Path]:
