@@ -5,7 +5,6 @@ from __future__ import annotations
 from ..errors import MissingExtraError
 
 try:
-    import filelock
     import optuna
     import sqlalchemy
 except ImportError as error:
@@ -15,4 +14,4 @@ except ImportError as error:
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
-__all__ = ["filelock", "optuna", "sqlalchemy"]
+__all__ = ["optuna", "sqlalchemy"]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..errors import OutputExistsError, TrainingError
-from .libraries import filelock, optuna, sqlalchemy
+from ..errors import InUseError, OutputExistsError, TrainingError
+from ..locks import locked
+from .libraries import optuna, sqlalchemy
 
 NAME = "flexunet"
 IDENTITY, SECONDS = "identity", "seconds"
@@ -26,19 +27,16 @@ def held(database: Path) -> Iterator[None]:
         TrainingError: another command holds it.
     """
     database.parent.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(database.with_suffix(".lock"))
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout as error:
-        raise TrainingError(
-            f"{database} is in use by another `flexunet tune`. Wait until it is done or stop it with Ctrl-C, "
-            f"then give the same command again; for more trials at once use its --workers; or choose another "
-            f"folder with --out."
-        ) from error
-    try:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(database.with_suffix(".lock")))
+        except InUseError as error:
+            raise TrainingError(
+                f"{database} is in use by another `flexunet tune` ({error}). Wait until it is done or stop "
+                f"it with Ctrl-C, then give the same command again; for more trials at once use its "
+                f"--workers; or choose another folder with --out."
+            ) from error
         yield
-    finally:
-        lock.release()
 
 
 @contextmanager
