@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flexunet.check import check, quick_verdict
-from flexunet.check.verdict import Verdict
-from flexunet.config.schema import ClassConfig, DataConfig
-from flexunet.data import open_store
+from flexunet.check.verdict import Verdict, label_conflicts
+from flexunet.config import Config, dump_toml
+from flexunet.config.schema import ClassConfig, DataConfig, FlexUNetConfig, OutputConfig
+from flexunet.data import Store, open_store
+from flexunet.data.folders import Split
 
 CLASSES = (
     ClassConfig(name="background", colour=(0, 0, 0)),
@@ -23,9 +25,9 @@ def texture(seed: int) -> NDArray[np.uint8]:
     return np.asarray((noise - noise.min()) / np.ptp(noise) * 255, np.uint8)
 
 
-def write(root: Path, split: str, name: str, image: NDArray[np.uint8]) -> None:
+def write(root: Path, split: str, name: str, image: NDArray[np.uint8], left: int = 30) -> None:
     labels = np.zeros(image.shape[:2], np.uint8)
-    labels[20:50, 30:60] = 255
+    labels[20:50, left : left + 30] = 255
     for kind, pixels in (("images", image), ("masks", labels)):
         path = root / split / kind / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,3 +78,54 @@ def test_the_same_picture_twice_leaks_even_if_it_is_tiny(tmp_path: Path) -> None
     write(tmp_path, "test", "again", np.ascontiguousarray(texture(2)[:24, :30]))
     found = verdict_on(tmp_path)
     assert found.examples == ("train/p2 - test/again",)
+
+
+def stores_of(root: Path, *splits: Split) -> tuple[dict[Split, Store], DataConfig]:
+    data = DataConfig(root=root, classes=CLASSES, size=(64, 64))
+    return {split: open_store(data, split) for split in splits}, data
+
+
+def test_pictures_of_valid_count_where_they_were_trained_on(tmp_path: Path) -> None:
+    for number in range(4):
+        write(tmp_path, "train", f"p{number}", texture(number))
+    write(tmp_path, "valid", "v", texture(10))
+    write(tmp_path, "test", "again", np.ascontiguousarray(texture(10)[::-1]))
+    write(tmp_path, "test", "other", texture(11))
+    assert verdict_on(tmp_path).status == "none found"
+    stores, data = stores_of(tmp_path, "train", "valid", "test")
+
+    def both() -> Verdict:
+        return quick_verdict(stores["train"], stores["test"], "test", data, valid=stores["valid"])
+
+    found = both()
+    assert (found.status, found.scope, found.examples) == ("leak", "quick", ("valid/v - test/again",))
+    assert "1 pictures of test have copies in train or valid" in found.line()
+    check(tmp_path)
+    assert (both().status, both().scope, both().trained) == ("leak", "full", ("train", "valid"))
+    assert verdict_on(tmp_path).line().startswith("Leakage from train into test: none found.")
+
+
+def test_what_a_check_says_of_contradicting_masks_is_kept_for_these_very_pictures(tmp_path: Path) -> None:
+    for number in range(4):
+        write(tmp_path, "train", f"p{number}", texture(number))
+    write(tmp_path, "train", "q2", np.ascontiguousarray(texture(2)[:, ::-1]), left=5)
+    write(tmp_path, "test", "new", texture(20))
+    stores, data = stores_of(tmp_path, "train", "test")
+    assert label_conflicts(stores, data) is None
+    check(tmp_path)
+    assert label_conflicts(stores, data) == (
+        "1 of 1 pairs with a label on shared ground in train and test: the labels contradict each other there"
+    )
+    assert label_conflicts({"test": stores["test"]}, data) == "none found by flexunet check in test"
+    write(tmp_path, "train", "p9", texture(9))
+    assert label_conflicts(stores_of(tmp_path, "train", "test")[0], data) is None, "these are other pictures"
+
+
+def test_a_check_of_a_test_split_alone_is_kept_too(tmp_path: Path) -> None:
+    for number in range(3):
+        write(tmp_path, "test", f"p{number}", texture(number))
+    stores, data = stores_of(tmp_path, "test")
+    config = Config(data=data, model=FlexUNetConfig(), output=OutputConfig(dir=tmp_path / "run"))
+    (tmp_path / "run.toml").write_text(dump_toml(config), encoding="utf-8")
+    check(tmp_path / "run.toml")
+    assert label_conflicts(stores, data) == "none found by flexunet check in test"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from flexunet.check import check
 from flexunet.cli.app import main
 from flexunet.config import dump_toml
 from flexunet.config.schema import Config, DataConfig, FlexUNetConfig, OutputConfig
@@ -19,6 +20,7 @@ from flexunet.evaluation import evaluate
 from flexunet.evaluation.compare import compare_reports
 from flexunet.evaluation.compose import read_report
 from flexunet.evaluation.fitting import calibrate_model
+from flexunet.evaluation.provenance import epochs_since_best, training_facts
 from flexunet.evaluation.reporting import report_runs
 from flexunet.modelfile import Calibration, read_record, replace_record
 from flexunet.prediction import Predictor
@@ -287,6 +289,59 @@ def test_runs_that_are_not_finished_are_named(dataset: DataConfig, tmp_path: Pat
         report_runs([copied])
 
 
+def log_of(*ious: float) -> str:
+    rows = [f"{epoch},{iou},5" for epoch, iou in enumerate(ious, 1)]
+    return "\n".join(["epoch,val_iou,seconds", *rows, ""])
+
+
+@pytest.mark.parametrize(
+    ("log", "unfinished"),
+    [
+        (log_of(0.1, 0.4, 0.3, 0.2, 0.4), False),  # three epochs without a better one
+        (log_of(0.1, 0.4, 0.3, 0.2), True),
+        (log_of(0.1, 0.2, 0.3), True),
+        ("epoch,val_iou,val_loss,seconds\n1,,0.5,5\n2,,0.6,5\n3,,0.7,5\n4,,0.5,5\n", False),
+        ("epoch,val_iou,seconds\n1,,5\n2,,5\n", True),  # no validation split: nothing stops early
+    ],
+)
+def test_only_early_stopping_ends_a_run_before_its_epochs(
+    dataset: DataConfig, tmp_path: Path, log: str, *, unfinished: bool
+) -> None:
+    model = make_run(tmp_path / "run", dataset) / "model.safetensors"
+    training = {"epoch": 2, "config": {"train": {"epochs": 80, "patience": 3, "monitor": "val_iou"}}}
+    record = read_record(model).model_copy(update={"training": training})
+    (model.parent / "log.csv").write_text(log, encoding="utf-8")
+    told = training_facts(record, model)
+    assert (told["unfinished"] is not None) is unfinished
+
+
+def test_early_stopping_by_the_loss_is_judged_by_the_loss() -> None:
+    column = {"val_iou": [0.1, 0.2, 0.3], "val_loss": [0.5, 0.6, 0.7]}
+    assert epochs_since_best(column, "val_loss") == 2
+    assert epochs_since_best(column, "val_iou") == 0
+
+
+def test_what_a_check_said_of_the_labels_stands_in_the_report(dataset: DataConfig, tmp_path: Path) -> None:
+    """Only if it was of these very pictures; a check.json that lies about is not asked."""
+    root = tmp_path / "data"
+    truth = np.zeros((60, 70), np.uint8)
+    truth[20:50, 10:40] = 1
+    other = np.roll(truth, 25, axis=1)
+    paint(root / "test", {"a": (truth, truth), "b": (truth, other)})
+    data = painted_data(root)
+    run = make_run(tmp_path / "run", data)
+    (run / "check.json").write_text('{"findings": []}', encoding="utf-8")
+    (root / "check.json").write_text('{"findings": []}', encoding="utf-8")
+    page = report_runs([run]).pages[0]
+    told = read_report(page.with_name("report.json"))["data"]
+    assert told["label_conflicts"] == "not checked: flexunet check looks for them"
+    check(run / "config.toml")
+    report_runs([run], overwrite=True)
+    told = read_report(page.with_name("report.json"))["data"]
+    assert told["label_conflicts"].startswith("1 of 1 pairs with a label on shared ground in test")
+    assert "labels contradict each other there" in page.read_text(encoding="utf-8")
+
+
 def flexunet(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     monkeypatch.setattr(sys, "argv", ["flexunet", *arguments])
     with pytest.raises(SystemExit) as stopped:
@@ -302,8 +357,18 @@ def test_the_command(run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     assert flexunet(monkeypatch, "report", "--check", "iou=0.74 f1=0.80") == 2
     assert "IoU 0.74, F1 0.8 exclude each other" in capsys.readouterr().err
     assert flexunet(monkeypatch, "report", "--check", "iou=0.67, f1=0.80") == 0
-    assert flexunet(monkeypatch, "report", "--check", "dice=0.8") == 2
-    assert "expected iou, f1, precision, recall" in capsys.readouterr().err
+    assert flexunet(monkeypatch, "report", "--check", "iou=0.74 f1=0.9") == 0
+    assert flexunet(monkeypatch, "report", "--check", "iou=7.4e-1 f1=0.90") == 2
+    for scores, told in (
+        ("dice=0.8", "expected iou, f1, precision, recall"),
+        ("", "two scores or more"),
+        ("iou=0.74", "two scores or more"),
+        ("iou=0.74 iou=0.8", "iou is given twice"),
+        ("iou=nan f1=0.8", "expected name=number"),
+        ("iou f1=0.8", "expected name=number"),
+    ):
+        assert flexunet(monkeypatch, "report", "--check", scores) == 2
+        assert told in capsys.readouterr().err
 
 
 def test_an_evaluation_without_a_report_is_not_replaced_unasked(dataset: DataConfig, tmp_path: Path) -> None:

@@ -103,6 +103,9 @@ def write_comparison(
     """Write `comparison.json` and `comparison.html` into `out`, with pictures where the models disagree most.
 
     Those few images are predicted again by every model, one model in memory at a time.
+
+    Raises:
+        DataError: the images of a job are others than those of the comparison.
     """
     tell = progress or (lambda stage, done, images: None)
     shown = _disagreements(comparison, jobs, split, tta, tell)
@@ -183,6 +186,10 @@ def _disagreements(
     for number_, (job, eightfold) in enumerate(zip(jobs, tta, strict=True)):
         predictor = Predictor.from_file(job.model)
         store = open_split(predictor.record, job.data, split, tell)
+        if store.fingerprint != comparison["fingerprint"]:
+            raise DataError(
+                f"{job.model}: its {split} split holds other images than those that are compared."
+            )
         for place in places:
             picture = Picture(store.image(place), store.valid(place), Grid())
             (found,) = predictor.predict([picture], tta=eightfold)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -27,7 +27,7 @@ from ..views.report_pictures import card_strip
 from .applicability import kept_part
 from .evidence import Evidence, number
 from .groups import groups_of, read_manifest
-from .provenance import check_facts, machine_facts, training_facts
+from .provenance import machine_facts, training_facts
 from .scores import ImageScores
 from .summary import (
     FORMAT,
@@ -75,6 +75,10 @@ class Material:
     images: Sequence[ImageScores]
     evidence: Evidence
     seconds: float
+    label_conflicts: str | None
+    """What `flexunet check` said of contradicting masks in these very pictures; None: it has not looked."""
+    asked: dict[str, Any]
+    """Settings of the evaluation that the scores do not say."""
 
 
 def compose(material: Material) -> dict[str, Any]:
@@ -96,6 +100,7 @@ def compose(material: Material) -> dict[str, Any]:
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "title": _title(material.model),
         "split": scores["split"],
+        "asked": material.asked,
         "classes": list(classes.names),
         "background": classes.background,
         "model": scores["model"],
@@ -125,7 +130,8 @@ def compose(material: Material) -> dict[str, Any]:
         "images": image_rows(images, groups, evidence.image_scores, classes),
         "definitions": DEFINITIONS,
     }
-    report["warnings"] = _warnings(report)
+    members = {member.fingerprint for member in record.members}
+    report["warnings"] = _warnings(report, {record.fingerprint} | members)
     return report
 
 
@@ -174,9 +180,8 @@ def _title(model: Path | None) -> str:
 
 def _about_data(material: Material) -> dict[str, Any]:
     manifest = read_manifest(material.store.pairs, material.data)
-    found = check_facts(material.model, material.data.root)
     splits: dict[str, dict[str, int]] = {}
-    leakage = conflicts = None
+    leakage = None
     if manifest is not None:
         items = [item for item in manifest.get("items", []) if isinstance(item, dict)]
         for split in ("train", "valid", "test"):
@@ -191,23 +196,13 @@ def _about_data(material: Material) -> dict[str, Any]:
     quick = material.scores.get("leakage", {})
     if quick.get("status") != "not checked" and quick.get("text"):
         leakage = f"{quick['text']} {'By the manifest: ' + leakage if leakage else ''}".strip()
-    if found is not None:
-        leakage = findings_of(found, ("leak",)) or f"none found by flexunet check. {leakage or ''}".strip()
-        conflicts = findings_of(found, ("contradict", "conflict")) or "none found by flexunet check"
     return {
         "fingerprint": material.store.fingerprint,
         "splits": splits,
         "leakage": leakage or "not checked: flexunet check looks for it",
-        "label_conflicts": conflicts or "not checked: flexunet check looks for them",
-        "check": None if found is None else _short(found),
+        "label_conflicts": material.label_conflicts or "not checked: flexunet check looks for them",
         "notes": list(material.store.notes)[:12],
     }
-
-
-def _short(check: dict[str, Any]) -> list[dict[str, Any]]:
-    """The findings of a `check.json` without their files."""
-    findings = [finding for finding in check.get("findings", []) if isinstance(finding, dict)]
-    return [{key: finding.get(key) for key in ("severity", "kind", "text")} for finding in findings]
 
 
 def _leak_of_manifest(items: Sequence[dict[str, Any]], manifest: dict[str, Any]) -> str:
@@ -221,17 +216,6 @@ def _leak_of_manifest(items: Sequence[dict[str, Any]], manifest: dict[str, Any])
     if torn:
         return f"{torn} groups{how} lie in more than one split: the scores are too good"
     return f"no group{how} lies in two splits"
-
-
-def findings_of(check: dict[str, Any], words: Sequence[str]) -> str | None:
-    """What a `check.json` says in findings whose severity or kind holds one of the words."""
-    texts = [
-        str(finding.get("text"))
-        for finding in check.get("findings", [])
-        if isinstance(finding, dict)
-        and any(word in f"{finding.get('severity')} {finding.get('kind')}" for word in words)
-    ]
-    return "; ".join(texts[:4]) or None
 
 
 def _distribution(images: Sequence[ImageScores], classes: Classes) -> dict[str, Any]:
@@ -253,13 +237,16 @@ def _distribution(images: Sequence[ImageScores], classes: Classes) -> dict[str, 
     return result
 
 
-def _warnings(report: dict[str, Any]) -> list[str]:
+def _warnings(report: dict[str, Any], trained_on: Set[str | None]) -> list[str]:
+    """What a reader has to know first; `trained_on`: fingerprints of what the model or its members saw."""
     found = []
+    if report["scores"]["leakage"]["status"] == "leak":
+        found.append(report["scores"]["leakage"]["text"])
     if report["training"]["unfinished"]:
         found.append(f"Half-finished run: {report['training']['unfinished']}. These are the scores so far.")
     if report["split"] == "train":
         found.append("Scores on the training split say what was memorised, not what a new image would give.")
-    if report["model"]["training_data"] == report["data"]["fingerprint"]:
+    if report["data"]["fingerprint"] in trained_on:
         found.append("The model was trained on these very images.")
     fitted = report["calibration"]["fitted"]
     if fitted and fitted["fitted_on"].get("fingerprint") == report["data"]["fingerprint"]:

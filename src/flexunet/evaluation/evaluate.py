@@ -11,11 +11,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..check.verdict import Verdict, not_checked, quick_verdict
+from ..check.verdict import label_conflicts
 from ..classes import IGNORE_INDEX
 from ..config.schema import Config, DataConfig, EvaluateConfig
-from ..data import PlainSampler, Store, open_store
-from ..errors import FlexunetError, OutputExistsError
+from ..data import PlainSampler, Store
+from ..errors import OutputExistsError
 from ..files import sha256_of
 from ..metrics import ConfusionMatrix
 from ..modelfile import ModelRecord
@@ -26,6 +26,7 @@ from ..views import Card
 from .applicability import applicability_of
 from .compose import Material, compose, page_pictures, write_page
 from .evidence import Evidence
+from .leakage import Trained, leakage_of, trained_on
 from .opening import Progress, Split, open_split
 from .reference import DEFAULT_LOSS, DEFAULT_METRIC, ReferenceNumbers, loss_name, metric_name
 from .report import finished, write_report
@@ -125,6 +126,7 @@ def evaluate(
             evidence.add(raw.probabilities, truth, prediction.labels, ground)
         tell("evaluating", index + 1, len(store))
     seconds = time.monotonic() - started
+    trained = Trained() if split == "train" else trained_on(predictor.record, data)
     scores = {
         "split": split,
         **all_scores(images, classes),
@@ -138,7 +140,7 @@ def evaluate(
         },
         "model": _about_model(model, predictor.record),
         "applicability": applicability_of(images),
-        "leakage": _leakage(predictor.record, data, split, store).for_scores(),
+        "leakage": leakage_of(predictor.record, trained, data, split, store).for_scores(),
         "data": {"fingerprint": store.fingerprint, "notes": list(store.notes)},
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "definitions": DEFINITIONS,
@@ -146,26 +148,15 @@ def evaluate(
     confusion = total(images, classes)
     if out is not None and evidence is not None:
         path = None if isinstance(model, Predictor) else Path(model)
-        report = compose(Material(predictor, path, data, store, scores, images, evidence, seconds))
+        conflicts = label_conflicts({**trained.stores, split: store}, data)
+        asked = {"pixel_size_m": pixel_size_m, "gallery": settings.gallery, "tiling": tiling}
+        report = compose(
+            Material(predictor, path, data, store, scores, images, evidence, seconds, conflicts, asked)
+        )
         cards = _cards(predictor, store, images, showcases, tiling, settings)
         write_page(out, report, page_pictures(cards, classes))
         write_report(out, scores, images, confusion, classes, showcases)
     return Evaluation(scores, tuple(images), confusion, out)
-
-
-def _leakage(record: ModelRecord, data: DataConfig, split: Split, store: Store) -> Verdict:
-    """Whether pictures of the split have copies among those the model was trained on, if these are here."""
-    if split == "train":
-        return not_checked(split, "these are the training pictures themselves")
-    seen = ("bands", "channels", "nodata", "alpha", "exif_orientation")
-    data = data.model_copy(update={name: getattr(record.data, name) for name in seen})
-    try:
-        train = open_store(data, "train")
-    except FlexunetError:
-        return not_checked(split, "the training pictures are not here")
-    if record.fingerprint and train.fingerprint != record.fingerprint:
-        return not_checked(split, "the model was trained on other pictures than those in train")
-    return quick_verdict(train, store, split, data)
 
 
 def _decided(raw: Prediction, predictor: Predictor) -> Prediction:

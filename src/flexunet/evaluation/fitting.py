@@ -23,11 +23,12 @@ from ..metrics.calibration import (
     scale_probabilities,
 )
 from ..metrics.detection import TOP_SHARE, best_image_threshold
-from ..modelfile import Calibration, read_record, replace_record
+from ..modelfile import Calibration, ModelRecord, read_record, replace_record
 from ..prediction import Predictor
 from ..raster import Grid, Picture
 from .applicability import fit_applicability
 from .groups import groups_of
+from .leakage import members_prints, trained_on
 from .opening import Split, open_split
 
 SAMPLED = 2_000_000
@@ -63,13 +64,17 @@ def calibrate_model(
     pictures from them (`fit_applicability`); what the file says of that stays otherwise.
 
     Raises:
-        DataError: the split cannot be used or has no labelled pixel.
+        DataError: the split cannot be used or has no labelled pixel, or members of an ensemble were trained
+        on it.
         ModelFileError: the model file cannot be used.
     """
     tell = progress or (lambda stage, done, images: None)
     predictor = Predictor.from_file(path, device=device)
     store = open_split(predictor.record, data, split, tell)
+    doubt = _refuse_seen(predictor.record, data, split)
     found = fit_calibration(predictor, store, split, tta=tta, progress=tell)
+    if doubt is not None:
+        found = found.model_copy(update={"fitted_on": {**found.fitted_on, "doubt": doubt}})
     fitted: dict[str, Any] = {"calibration": found}
     with suppress(DataError):
         train = open_split(predictor.record, data, "train", tell)
@@ -79,6 +84,24 @@ def calibrate_model(
         )
     replace_record(path, read_record(path).model_copy(update=fitted))
     return found
+
+
+def _refuse_seen(record: ModelRecord, data: DataConfig, split: Split) -> str | None:
+    """Refuse to fit where members of an ensemble were trained; what is in doubt where nobody knows.
+
+    Raises:
+        DataError: members were trained on the split.
+    """
+    if len(members_prints(record)) < 2:
+        return None
+    trained = trained_on(record, data)
+    if split in trained.stores:
+        raise DataError(
+            f"members of the ensemble were trained on the {split} split: temperature and threshold fitted "
+            f"there would be too sure. Use it uncalibrated, or give images that no member has seen as "
+            f"{split}: --data FOLDER."
+        )
+    return trained.why_unknown or None
 
 
 def fit_calibration(
@@ -139,7 +162,12 @@ def describe_calibration(found: Calibration) -> str:
         gain = f"IoU {about['iou_at_half']:.3f} to {about['iou_at_threshold']:.3f}"
         parts.append(f"threshold {found.threshold:.2f} ({gain} there)")
     parts.append(f"calibration error {about['ece_before']:.4f} to {about['ece_after']:.4f}")
-    return ", ".join(parts) + "."
+    doubt = (
+        f" Not known whether members were trained on these images: {about['doubt']}."
+        if "doubt" in about
+        else ""
+    )
+    return ", ".join(parts) + "." + doubt
 
 
 def _draw(predictor: Predictor, store: Store, tta: bool, progress: Progress | None) -> _Sample:

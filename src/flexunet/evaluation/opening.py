@@ -28,8 +28,12 @@ def open_split(record: ModelRecord, data: DataConfig, split: Split, tell: Progre
             f"the model knows {len(ours)} classes ({', '.join(ours.names)}), the data have {len(theirs)} "
             f"({', '.join(theirs.names)}). Give data.classes as in training."
         )
-    seen = ("bands", "channels", "nodata", "alpha", "exif_orientation")
-    data = data.model_copy(update={name: getattr(record.data, name) for name in seen})
-    store = open_store(data, split, full_size=True, progress=tell)
+    store = open_store(as_read_by(record, data), split, full_size=True, progress=tell)
     check_fit(store.image(0), record, "the data")
     return store
+
+
+def as_read_by(record: ModelRecord, data: DataConfig) -> DataConfig:
+    """The same data, with pictures read as the model's own were."""
+    seen = ("bands", "channels", "nodata", "alpha", "exif_orientation")
+    return data.model_copy(update={name: getattr(record.data, name) for name in seen})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -83,18 +83,23 @@ def _training(report: Mapping[str, Any]) -> str:
     losses = ", ".join(str(term.get("name")) for term in config.get("loss", []))
     size, bands = told["model_bytes"], ", ".join(told["bands"])
     done, planned = told["epochs_done"], told["epochs_planned"]
+    members = told.get("members", ())
+    kinds = {row["architecture"] for row in members}
     shown = facts({
-        "network": ", ".join(f"{name} {value}" for name, value in told["model"].items()),
+        "ensemble": f"mean of the probabilities of {len(members)} networks" if members else None,
+        "network": ", ".join(sorted(kinds)) if len(kinds) > 1
+        else ", ".join(f"{name} {value}" for name, value in told["model"].items()),
         "input": f"{told['size'][0]} x {told['size'][1]} ({told['sizing']}), bands {bands}",
-        "images": told["images"],
+        "images": told["images"] or _span(row["images"] for row in members),
         "epochs": f"{done} of {planned}" if done is not None else planned,
         "model kept": None if told["best_epoch"] is None else f"epoch {told['best_epoch']}",
-        "training time": None if told["seconds"] is None else f"{told['seconds'] / 60:.1f} min",
+        "training time": None if told["seconds"] is None
+        else f"{told['seconds'] / 60:.1f} min{', all members together' if members else ''}",
         "loss": losses or None,
         "optimiser": f"{config['optimizer']}, learning rate {config['learning_rate']:g}, {config['schedule']}"
         if "optimizer" in config else None,
         "batch": config.get("batch_size"),
-        "seed": config.get("seed"),
+        "seed": config.get("seed") or ", ".join(dict.fromkeys(str(row["seed"]) for row in members)) or None,
         "device": f"{told['accelerator']}, precision {told['precision']}" if told["accelerator"] else None,
         "model file": None if size is None else f"{size / 1e6:.1f} MB, SHA-256 {report['model']['sha256']}",
     })  # fmt: skip
@@ -107,7 +112,36 @@ def _training(report: Mapping[str, Any]) -> str:
             x_label="epoch", y_label="IoU", x_range=(1, last), title="Validation IoU over epochs",
         )  # fmt: skip
         chart = f'<div class="charts"><figure>{chart}</figure></div>'
-    return section("How it was trained", shown, chart)
+    return section("How it was trained", shown, chart, _members(members))
+
+
+def _members(members: Sequence[Mapping[str, Any]]) -> str:
+    """The table of an ensemble's members; nothing for a single network."""
+    if not members:
+        return ""
+    rows = [
+        [
+            escape(str(row["member"])),
+            *(_cell(row[name]) for name in ("seed", "images", "epochs_done", "epochs_planned", "best_epoch")),
+            "" if row["seconds"] is None else f"{row['seconds'] / 60:.1f}",
+        ]
+        for row in members
+    ]
+    head = ["member", "seed", "images", "epochs", "planned", "epoch kept", "minutes"]
+    return table(head, rows)
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else f"{value}"
+
+
+def _span(values: Iterable[int | None]) -> str | None:
+    """`8 to 9 a member`; None where there are no members, or one does not say it."""
+    known = list(values)
+    numbers = [value for value in known if value is not None]
+    if not known or len(numbers) < len(known):
+        return None
+    return f"{min(numbers)} to {max(numbers)} a member"
 
 
 def _scores(report: Mapping[str, Any]) -> str:
