@@ -49,15 +49,12 @@ def predict_scenes(
     A scene that cannot be used is reported and the others go on.
 
     Raises:
-        OutputExistsError, DataError: see `check_outputs`; nothing is begun.
-        InUseError: another command is working on one of them; nothing is begun.
+        OutputExistsError, DataError, InUseError: see `check_outputs`; nothing is begun.
         Interrupted: by the user; says how many are done.
     """
     started = time.monotonic()
     check_outputs(scenes, out, options, products, needed)
     targets, notes = class_maps(scenes, out)
-    for target in targets.values():
-        refuse_in_use(target)
     results: list[SceneResult] = []
     failed: list[Problem] = []
     for scene, target in targets.items():
@@ -94,8 +91,11 @@ def check_outputs(
         DataError: a result would take the place of another one, of a scene, of what is read beside them or of
             what else is `needed`.
         OutputExistsError: one is there already, and `overwrite` is not set.
+        InUseError: another command is working on one of them.
     """
     targets, _ = class_maps(scenes, out)
+    for target in targets.values():
+        refuse_in_use(target)
     refuse_losses(targets, options, products, needed)
     faults = []
     for target in targets.values():
