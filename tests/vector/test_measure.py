@@ -184,3 +184,12 @@ def test_a_void_beside_a_cell_does_not_spread() -> None:
     slope, _, _ = slope_and_aspect(height, np.broadcast_to(np.array([[1.0, 0], [0, -1.0]]), (3, 2, 2)))
     assert np.isnan(slope[1, 1])
     assert np.isnan(slope).sum() == 1
+
+
+@pytest.mark.parametrize("transform", [(1.0, 1.0, 0.0, 1.0, 1.0, 0.0), (0.0, 0.0, 0.0, 0.0, -1.0, 0.0)])
+def test_pixels_on_a_line_are_not_measured(
+    transform: tuple[float, float, float, float, float, float],
+) -> None:
+    for crs in (UTM, DEGREES, None):
+        with pytest.raises(DataError, match="onto a line"):
+            Surveyor(Grid(transform, crs), (40, 60))

@@ -126,6 +126,15 @@ def test_a_large_scene_is_reduced_and_its_outlines_simplified(tmp_path: Path) ->
     assert small["c"] == 1  # smaller than a pixel of the picture, and still there
 
 
+def test_a_scene_on_a_line_has_a_map_and_no_polygons(tmp_path: Path) -> None:
+    line = Grid((1.0, 1.0, 500000.0, 1.0, 1.0, 4000000.0), GRID.crs_wkt)
+    scene, class_map = make_scene(tmp_path, line)
+    write_html_map(tmp_path / "map.html", scene, class_map, CLASSES)
+    with pytest.raises(DataError, match="onto a line"):
+        write_html_map(tmp_path / "other.html", scene, class_map, CLASSES, [square(line, 1, 1, 5)])
+    assert not (tmp_path / "other.html").exists()
+
+
 def test_a_class_map_of_another_size_is_refused(tmp_path: Path) -> None:
     scene, _ = make_scene(tmp_path)
     write_raster(tmp_path / "other.tif", np.zeros((10, 10), np.uint8), GRID)
