@@ -1,12 +1,14 @@
 """A user of the reference moves over: the config as it is, the outputs where they always stood."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
 
+from command_line import flexunet
 from flexunet.config import load_config, read_config
-from flexunet.evaluation import evaluate
+from flexunet.evaluation import evaluate_job, job_of
 from flexunet.training import train
 from reference_project import build_project
 from shared_data import SHARED, needs_shared
@@ -25,10 +27,21 @@ def test_each_config_trains_evaluates_and_leaves_the_references_files(
     path = build_project(config_file, tmp_path)
     config = read_config(path, SMALL).config
 
-    result = train(config, source=path)
-    evaluation = evaluate(result.model, config.data, out=tmp_path / "scores")
+    train(config, source=path)
+    evaluation = evaluate_job(job_of(path, overrides=SMALL))
+    flexunet("predict", path, cwd=path.parent, code=0)
 
     here = path.parent
+    assert evaluation.out == here / "evaluation_test"
+    numbers = [line.split(",") for line in (here / "evaluation.csv").read_text().splitlines()]
+    assert [name for name, _ in numbers] == [
+        evaluation.scores["reference"][what]["name"] for what in ("loss", "metric")
+    ]
+    assert all(math.isfinite(float(value)) for _, value in numbers)
+    assert config.predict.images is not None
+    assert config.predict.out is not None
+    asked = {item.stem for item in config.predict.images.iterdir()}
+    assert asked == {item.stem for item in config.predict.out.glob("*.png")}
     assert (here / "models" / "best_model.safetensors").is_file()
     assert (here / "models" / "train_eval_infer.config").read_bytes() == config_file.read_bytes()
     for name in ("train_losses", "train_metrics"):

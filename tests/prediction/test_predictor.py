@@ -249,7 +249,8 @@ def test_grey_is_repeated_where_training_did_so() -> None:
     ("image", "message"),
     [
         (np.zeros((8, 8, 5), np.uint8), "5 bands; the model was trained on 3 bands"),
-        (np.zeros((3, 8, 9), np.uint8), "has 9 bands"),
+        (np.zeros((3, 8, 9), np.uint8), r"has 9 bands; .* Arrays are \(H, W, C\), bands last"),
+        (np.zeros((8, 8, 3), np.int64), "has int64 values; the model was trained on uint8"),
         (np.zeros((8, 8, 3), np.float32), "float32 values; the model was trained on uint8"),
         (np.zeros((8, 8, 3), np.uint16), "uint16 values; the model was trained on uint8"),
         (np.zeros((8,), np.uint8), r"an image is an array \(H, W\)"),

@@ -59,29 +59,39 @@ def picture_from_array(image: NDArray[Any], record: ModelRecord) -> Picture:
         planes = planes[:-1]
     if len(planes) == 1 and data.channels == wanted:
         planes = np.broadcast_to(planes, (wanted, *planes.shape[1:]))
-    check_fit(planes, record, "the image")
+    hint = ""
+    if image.ndim == 3 and len(planes) != wanted and image.shape[0] == wanted:
+        hint = " Arrays are (H, W, C), bands last."
+    check_fit(planes, record, "the image", said_type=image.dtype, hint=hint)
     valid = data_mask(planes, data.nodata) & shown
     return Picture(without_bad_floats(planes), valid, Grid())
 
 
-def check_fit(pixels: NDArray[Any], record: ModelRecord, name: str) -> None:
+def check_fit(
+    pixels: NDArray[Any],
+    record: ModelRecord,
+    name: str,
+    *,
+    said_type: np.dtype[Any] | None = None,
+    hint: str = "",
+) -> None:
     """Refuse pixels (C, H, W) that are not what the model was trained on.
+
+    said_type: the type that the user knows them by, where they were brought to another; hint: what may be the
+    matter with the number of bands.
 
     Raises:
         DataError: another number of bands, or a type whose values cannot mean the same.
     """
     bands = record.bands
     if len(pixels) != len(bands):
-        hint = ""
-        if pixels.shape[-1] == len(bands):
-            hint = " Arrays are (H, W, C), bands last."
         raise DataError(
             f"{name} has {_count(len(pixels), 'band')}; the model was trained on "
             f"{_count(len(bands), 'band')} ({', '.join(bands.names)}).{hint}"
         )
     if not _same_meaning(pixels.dtype, np.dtype(bands.dtype)):
         raise DataError(
-            f"{name} has {pixels.dtype} values; the model was trained on {bands.dtype} values. "
+            f"{name} has {said_type or pixels.dtype} values; the model was trained on {bands.dtype} values. "
             f"Bring them to the scale and type of the training pictures first."
         )
 
