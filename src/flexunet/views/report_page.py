@@ -99,7 +99,7 @@ def _training(report: Mapping[str, Any]) -> str:
         "optimiser": f"{config['optimizer']}, learning rate {config['learning_rate']:g}, {config['schedule']}"
         if "optimizer" in config else None,
         "batch": config.get("batch_size"),
-        "seed": config.get("seed") or ", ".join(dict.fromkeys(str(row["seed"]) for row in members)) or None,
+        "seed": config.get("seed", ", ".join(dict.fromkeys(str(row["seed"]) for row in members)) or None),
         "device": f"{told['accelerator']}, precision {told['precision']}" if told["accelerator"] else None,
         "model file": None if size is None else f"{size / 1e6:.1f} MB, SHA-256 {report['model']['sha256']}",
     })  # fmt: skip
