@@ -130,7 +130,7 @@ def test_blended_edges_hardly_ever_invent_a_class(size: int, filter_name: str, s
     )
     labels, _ = colour_labels(Path("m.png"), rgb, None, lossy=False, data=config(colours))
     nearest = np.linalg.norm(rgb[..., None, :].astype(float) - np.asarray(colours), axis=-1).argmin(-1)
-    # most is left where Lanczos rings around a disk enlarged by four fifths: 0.22 of what the nearest colour invents
+    # most is left where Lanczos rings around a disk enlarged by four fifths: 0.22 of the invented ones
     assert (labels == 2).sum() <= 0.3 * (nearest == 2).sum() + 3
     assert abs(float(labels.mean()) - float(disk.mean())) < 0.02
 
