@@ -58,7 +58,7 @@ def test_a_raster_within_a_file_is_an_address_and_its_file_is_watched(tmp_path: 
 
 def test_results_of_rasters_within_a_file_have_names_of_their_own(tmp_path: Path) -> None:
     tiff = write_scene(tmp_path / "a.tif", blobs(40, 30))
-    scenes = [
+    scenes: list[str | Path] = [
         f"GTIFF_DIR:1:{tiff}",
         f'GTIFF_DIR:2:"{tiff}"',
         "/vsicurl/https://example.org/b.tif?key=c",

@@ -169,9 +169,14 @@ def run_trial(job: TrialJob, tell: Tell | None = None) -> Outcome:
 
 def best_of(config: Config, rows: Sequence[Row]) -> tuple[float, int]:
     """The best monitored value, larger is better, and its epoch."""
-    values = [monitored(config.train, row) for row in rows]
+    values = [monitored(config.train, row, objects=_some_found(rows)) for row in rows]
     place = max(range(len(rows)), key=values.__getitem__)
     return values[place], place + 1
+
+
+def _some_found(rows: Sequence[Row]) -> bool:
+    """Whether any epoch found objects; until then the loss tells epochs apart, below every IoU."""
+    return any(row["val_iou"] for row in rows)
 
 
 class _Watch:
@@ -198,7 +203,8 @@ class _Watch:
             for place, row in enumerate(rows, 1):
                 step = STEPS * place // epochs
                 if step > self._reported:
-                    self._trial.report(monitored(self.config.train, row), step)
+                    value = monitored(self.config.train, row, objects=_some_found(rows))
+                    self._trial.report(value, step)
                     self._reported, new = step, True
             if len(rows) >= epochs:
                 return None
