@@ -33,10 +33,8 @@ def validate(draft: Draft) -> Config | None:
         return Config.model_validate_json(text, strict=True)
     except ValidationError as error:
         _explain_all(error, tree, left, draft)
-    except (
-        ValueError,
-        RecursionError,
-    ) as error:  # a number of thousands of digits, lists within lists within
+    except (ValueError, RecursionError) as error:
+        # a number of thousands of digits, lists within lists within lists
         draft.problem((), f"cannot be read: {error}")
     return None
 

@@ -34,9 +34,8 @@ def lanes_here() -> int:
     """How many tiles this process computes at the same time on its CPU."""
     threads = torch.get_num_threads()
     numbers = range(min(threads, 2), min(threads, MOST_LANES) + 1)
-    return max(
-        numbers, key=lambda lanes: (threads // lanes * lanes, lanes)
-    )  # those that leave no thread idle
+    # those that leave no thread idle, and of them the most
+    return max(numbers, key=lambda lanes: (threads // lanes * lanes, lanes))
 
 
 def side_by_side(
