@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from flexunet.config import Config, EncoderUNetConfig, Loaded, ResUNetConfig, at_quality, dump_toml
+from flexunet.config import (
+    Config,
+    EncoderUNetConfig,
+    Loaded,
+    ResUNetConfig,
+    at_quality,
+    dump_toml,
+    without_dial,
+)
 from flexunet.config.loading import parse_config
 from flexunet.config.quality import RECIPES
 from flexunet.config.schema import Quality
@@ -75,3 +83,14 @@ def test_a_config_is_put_at_a_quality_but_for_what_is_kept() -> None:
     assert config.model == EncoderUNetConfig(encoder="efficientnet_lite2")
     derived = read('quality = "best"\n[data]\nsize = [256, 256]').config
     assert config == derived.model_copy(update={"output": config.output})
+
+
+def test_a_saved_config_means_the_same_whatever_the_dial_stands_for_later() -> None:
+    config = read('quality = "good"', 'augment.resized_crop="none"').config
+    assert config.augment.resized_crop is None
+    assert read(dump_toml(config)).config.augment.resized_crop is None
+    saved = dump_toml(without_dial(config))
+    lines = [line for line in saved.splitlines() if not line.startswith("affine")]  # as before there was one
+    again = read("\n".join(lines)).config
+    assert again.augment.affine == 1.0
+    assert again.train == config.train

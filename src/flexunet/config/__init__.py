@@ -20,7 +20,7 @@ from .augmentation import (
 )
 from .convert import convert_config
 from .loading import Loaded, apply_to, load_config, read_config
-from .quality import at_quality
+from .quality import at_quality, without_dial
 from .schema import (
     ClassConfig,
     Config,
@@ -75,4 +75,5 @@ __all__ = [
     "dump_toml",
     "load_config",
     "read_config",
+    "without_dial",
 ]

@@ -84,6 +84,15 @@ def apply_quality(draft: Draft) -> None:
         )
 
 
+def without_dial(config: Config) -> Config:
+    """The same config, which says all that `quality` stood for itself.
+
+    To be saved with results: read by a later version, it means what it meant, whatever that makes of the
+    position.
+    """
+    return config.model_copy(update={"quality": None})
+
+
 def at_quality(config: Config, quality: Quality, kept: Collection[str] = ()) -> Config:
     """`config` with what `quality` stands for in place of what it says, but for `kept` keys (`data.size`)."""
     sections: dict[str, dict[str, Any]] = config.model_dump(exclude={"quality", "model"}) | {"model": {}}

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from .describe import expected_at, models_in
 from .draft import KeyPath, dotted
+from .quality import RECIPES
 from .schema import Config, SplitConfig
 
 _WIDTH = 110
@@ -38,6 +39,7 @@ def dump_toml(
         preamble: text that stands as a comment at the top.
     """
     writer = _Writer(comments, None if active is None else set(active), relative_to)
+    writer.filled_in = frozenset() if config.quality is None else frozenset(RECIPES[config.quality])
     lines = [wrapped for line in preamble.splitlines() for wrapped in _comment(line)]
     for name in type(config).model_fields:
         value = getattr(config, name)
@@ -51,6 +53,8 @@ class _Writer:
         self.comments = comments
         self.active = active
         self.relative_to = relative_to
+        self.filled_in: frozenset[str] = frozenset()
+        """Keys that reading would fill in if they were left out."""
 
     def section(self, key_path: KeyPath, model: BaseModel) -> Iterator[str]:
         """A table: its plain fields first, then the tables inside it."""
@@ -69,7 +73,7 @@ class _Writer:
     def field(self, key_path: KeyPath, value: Any, model: type[BaseModel]) -> Iterator[str]:
         name = str(key_path[-1])
         field = model.model_fields[name]
-        left_out = value is None and field.default is None
+        left_out = value is None and field.default is None and dotted(key_path) not in self.filled_in
         if left_out and not self.comments:
             return
         if self.comments:

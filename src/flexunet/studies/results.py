@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ..config import Config, dump_toml
+from ..config import Config, dump_toml, without_dial
 from ..config.search import Choices, Entry, Search, toml_value
 from ..errors import ConfigError
 from ..files import write_text
@@ -121,7 +121,8 @@ class Results:
             f"not opened.\n"
             f"Searched: {', '.join(f'{entry.key} = {best[entry.key]}' for entry in self.search.space)}"
         )
-        return dump_toml(config.model_copy(update={"output": output}), preamble=preamble)
+        found = without_dial(config).model_copy(update={"output": output})
+        return dump_toml(found, preamble=preamble)
 
     def write_summary(self, rows: Sequence[Row], study: Any, baseline: int | None) -> Row:
         """`tune.json` and the picture; without a complete trial there is neither picture nor best config.

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..config import Config, dump_toml, read_config
+from ..config import Config, dump_toml, read_config, without_dial
 from ..errors import ConfigError, Interrupted, OutputExistsError
 from ..files import write_text
 from ..progress import Progress
@@ -75,7 +75,7 @@ def train_members(
         _refuse_foreign(out, members)
         names = [member.name for member in members]
         write_json(out / PLAN, {"folds": folds, "seeds": seeds, "members": names})
-    write_text(out / "config.toml", dump_toml(config))
+    write_text(out / "config.toml", dump_toml(without_dial(config)))
     for number, member in enumerate(members, 1):
         if member.finished.is_file():
             continue

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from torch import nn
 
-from ..config import Config, dump_toml
+from ..config import Config, dump_toml, without_dial
 from ..errors import FlexunetError
 from ..files import write_bytes, write_text
 from ..modelfile import ModelRecord, save_model
@@ -65,7 +65,7 @@ class Outputs:
         with readable_disk_errors(folder.dir):
             copy = folder.config_copy(source)
             claim_folder(folder, copy, [*picture_names(self._pictured).values()], fresh=fresh)
-            write_text(folder.config, dump_toml(self._config))
+            write_text(folder.config, dump_toml(without_dial(self._config)))
             if copy is not None and source is not None:
                 write_bytes(folder.config.parent / copy, source.read_bytes())
         with self._tried(folder.notes):
