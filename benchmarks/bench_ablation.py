@@ -37,10 +37,8 @@ HERE = Path(__file__).resolve().parent
 CONFIG = HERE.parent / "examples" / "bijie-pretrained.toml"
 PUBLISHED = "published"
 
-GEOMETRY_OFF = (
-    "augment.hflip=0", "augment.vflip=0", "augment.turns=false", "augment.rotation=0",
-    "augment.scale=[1.0,1.0]", "augment.aspect=1.0", "augment.shift=0",
-)  # fmt: skip
+NO_PARTS = 'augment.resized_crop="none"'
+GEOMETRY_OFF = ("augment.hflip=0", "augment.vflip=0", "augment.turns=false", "augment.affine=0", NO_PARTS)
 VALUES_OFF = ("augment.brightness=0", "augment.contrast=0", "augment.colour=0")
 
 ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -48,13 +46,9 @@ ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
     "no augmentation": (PUBLISHED, ("augment.enabled=false",)),
     "geometry only": (PUBLISHED, VALUES_OFF),
     "values only": (PUBLISHED, GEOMETRY_OFF),
-    "without shift": (PUBLISHED, ("augment.shift=0",)),
-    "frame kept": (
-        PUBLISHED,
-        ("augment.rotation=0", "augment.scale=[0.9,1.1]", "augment.aspect=1.1", "augment.shift=0"),
-    ),
-    "half of the frames kept": (PUBLISHED, ("augment.affine=0.5",)),
-    "and parts": (PUBLISHED, ("augment.affine=0.5", "augment.resized_crop={probability=0.3}")),
+    "all frames kept": (PUBLISHED, ("augment.affine=0", NO_PARTS)),
+    "half of the frames kept, no parts": (PUBLISHED, (NO_PARTS,)),
+    "no frame kept, no parts": (PUBLISHED, ("augment.affine=1", NO_PARTS)),
     "and light, haze, blur, noise, JPEG": (
         PUBLISHED,
         (
