@@ -13,7 +13,7 @@ from numpy.testing import assert_array_equal
 from flexunet.errors import RasterError
 from flexunet.raster import Window, open_raster, read_mask_picture, read_picture
 from flexunet.raster.decode import sniff
-from flexunet.raster.reader import file_of_address, is_address
+from flexunet.raster.names import file_of_address, is_address
 
 UTM = rasterio.crs.CRS.from_epsg(32648)
 PLACE = rasterio.Affine(30.0, 0.0, 400000.0, 0.0, -30.0, 3000000.0)

@@ -7,7 +7,7 @@ from pathlib import Path
 import rasterio
 from rasterio.errors import RasterioError
 
-from .reader import is_address
+from .names import is_address
 
 _MOSAIC = ".vrt"
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from ..errors import BandsError
 from .decode import Decoded, check_size, decode_npy, decode_picture, sniff
 from .grid import Grid
-from .reader import GdalReader, band_names, coloured, refuse_foreign, side_grid
+from .names import band_names
+from .reader import GdalReader, coloured, refuse_foreign, side_grid
 from .values import bring_to_native, chosen_bands, data_mask, without_bad_floats
 
 

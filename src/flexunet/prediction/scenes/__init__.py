@@ -1,6 +1,6 @@
 """Scenes of any size as a stream: a raster in, a class map and what belongs to it out."""
 
-from ...raster.reader import is_address
+from ...raster.names import is_address
 from .batch import ScenesReport, check_outputs, predict_scenes
 from .files import SceneFiles, refuse_existing
 from .job import SceneJob, plan_scene

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...errors import FlexunetError, Interrupted, OutputExistsError, Problem
-from ...raster.reader import file_of_address, is_address
+from ...raster.names import file_of_address, is_address
 from ..outputs import name_outputs
 from .files import refuse_existing, refuse_losses
 from .journal import alone_at, forget_work, only_products_missing, refuse_in_use

@@ -10,7 +10,7 @@ from pathlib import Path
 from ...errors import DataError, OutputExistsError, Problem
 from ...files import layer_of
 from ...raster.members import files_of
-from ...raster.reader import file_of_address, is_address
+from ...raster.names import file_of_address, is_address
 from ..outputs import replaced_by
 from .journal import only_products_missing, work_folder
 from .layers import LayerName

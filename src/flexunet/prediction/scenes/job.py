@@ -13,7 +13,7 @@ from ...classes import Classes
 from ...files import layer_of
 from ...raster import Grid, Window
 from ...raster.cog import BLOCK
-from ...raster.reader import file_of_address, is_address
+from ...raster.names import file_of_address, is_address
 from ..decision import Decision
 from ..framing import Framing, frame
 from ..predictor import Predictor

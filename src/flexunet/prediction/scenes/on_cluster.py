@@ -20,7 +20,7 @@ import torch
 from ...config.schema import PredictConfig
 from ...errors import ClusterError, ModelFileError, RasterError
 from ...files import write_bytes
-from ...raster.reader import is_address
+from ...raster.names import is_address
 from ..cluster import Crew
 from ..compute import Precision
 from ..predictor import Predictor

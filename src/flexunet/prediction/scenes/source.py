@@ -12,7 +12,8 @@ from ...errors import DataError, RasterError
 from ...modelfile import ModelRecord
 from ...raster import Grid, Window, data_mask
 from ...raster.closing import Closing
-from ...raster.reader import GdalReader, RasterReader, coloured, is_address, open_raster
+from ...raster.names import is_address
+from ...raster.reader import GdalReader, RasterReader, coloured, open_raster
 from .bands import choose_bands
 from .collar import Collar, find_collar
 

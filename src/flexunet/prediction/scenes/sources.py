@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ...errors import DataError, FlexunetError, Problem
 from ...raster.decode import sniff
-from ...raster.reader import GdalReader, is_address, refuse_foreign, side_grid
+from ...raster.names import is_address
+from ...raster.reader import GdalReader, refuse_foreign, side_grid
 from ..outputs import find_images
 
 Source = str | Path
