@@ -210,6 +210,10 @@ def test_the_command_prints_the_table_and_refuses_to_replace(
     assert shown.rstrip().endswith(str(run / "evaluation_test_tta"))
     assert flexunet("evaluate", str(run), "--tta") == 2
     assert "holds an evaluation already" in capsys.readouterr().err
+    before = (run / "model.safetensors").read_bytes()
+    assert flexunet("evaluate", str(run), "--tta", "--calibrate") == 2
+    assert "holds an evaluation already" in capsys.readouterr().err
+    assert (run / "model.safetensors").read_bytes() == before
     assert flexunet("evaluate", str(run), "--tta", "--overwrite") == 0
     assert flexunet("evaluate", str(run), "--split", "tests") == 2
     assert "--split tests: expected train, valid or test" in capsys.readouterr().err

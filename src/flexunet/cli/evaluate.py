@@ -41,7 +41,7 @@ def evaluate(
     if split not in ("train", "valid", "test"):
         raise ConfigError(f"--split {split}: expected train, valid or test")
     chosen = cast(Literal["train", "valid", "test"], split)
-    from ..evaluation import evaluate_job, job_of, score_table
+    from ..evaluation import evaluate_job, job_of, report_places, score_table
     from ..evaluation.applicability import describe_applicability
     from ..evaluation.fitting import calibrate_model, describe_calibration
     from ..modelfile import read_record
@@ -50,6 +50,7 @@ def evaluate(
     job = job_of(target, chosen, data, set_)
     for note in job.notes:
         typer.echo(f"Note: {note}", err=True)
+    report_places(job, chosen, out, tta=tta, overwrite=overwrite)  # before a calibration is done for nothing
     with show_progress() as progress:
         if calibrate:
             settings_tta = tta or job.settings.tta

@@ -2,7 +2,7 @@
 
 from .evaluate import Evaluation, evaluate
 from .fitting import calibrate_model, describe_calibration, fit_calibration
-from .inputs import Job, evaluate_job, job_of
+from .inputs import Job, evaluate_job, job_of, report_places
 from .scene import SceneEvaluation, evaluate_scene, scene_table
 from .scores import ImageScores
 from .table import score_table
@@ -19,6 +19,7 @@ __all__ = [
     "evaluate_scene",
     "fit_calibration",
     "job_of",
+    "report_places",
     "scene_table",
     "score_table",
 ]

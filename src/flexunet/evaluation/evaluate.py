@@ -15,7 +15,6 @@ from ..check.verdict import label_conflicts
 from ..classes import IGNORE_INDEX
 from ..config.schema import Config, DataConfig, EvaluateConfig
 from ..data import PlainSampler, Store
-from ..errors import OutputExistsError
 from ..files import sha256_of
 from ..metrics import ConfusionMatrix
 from ..modelfile import ModelRecord
@@ -29,7 +28,7 @@ from .evidence import Evidence
 from .leakage import Trained, leakage_of, trained_on
 from .opening import Progress, Split, open_split
 from .reference import DEFAULT_LOSS, DEFAULT_METRIC, ReferenceNumbers, loss_name, metric_name
-from .report import finished, write_report
+from .report import refuse_finished, write_report
 from .scores import DEFINITIONS, ImageScores, all_scores, total
 from .showcase import Showcase, Showcases
 
@@ -95,8 +94,8 @@ def evaluate(
         metric = metric or metric_name((data.evaluate.metric, *data.output.metrics))
         settings, data = settings or data.evaluate, data.data
     settings = settings or EvaluateConfig()
-    if out is not None and finished(out) and not overwrite:
-        raise OutputExistsError(f"{out} holds an evaluation already. Use --overwrite, or another folder.")
+    if out is not None:
+        refuse_finished(out, overwrite=overwrite)
     predictor = model if isinstance(model, Predictor) else Predictor.from_file(Path(model))
     tell: Progress = progress or (lambda stage, done, images: None)
     store = open_split(predictor.record, data, split, tell)

@@ -16,7 +16,7 @@ from ..prediction.locate import CONFIGS_OF_RUNS, config_of_run, locate_model, mo
 from .evaluate import Evaluation, evaluate
 from .opening import Progress, Split
 from .reference import DEFAULT_LOSS, DEFAULT_METRIC, loss_name, metric_name
-from .report import reference_csv
+from .report import reference_csv, refuse_finished
 
 
 @dataclass(frozen=True)
@@ -141,6 +141,25 @@ def evaluation_folder(job: Job, split: Split, *, tta: bool = False) -> Path:
     return job.base / f"evaluation_{split}{'_tta' if tta or job.settings.tta else ''}"
 
 
+def report_places(
+    job: Job, split: Split, out: Path | None = None, *, tta: bool = False, overwrite: bool = False
+) -> tuple[Path, Path | None]:
+    """The folder of a job's report and, unless it is told to go elsewhere, the reference's own file.
+
+    Raises:
+        OutputExistsError: a report or the reference's file, ours or its own, is there and `overwrite` is
+            False.
+    """
+    reference = job.reference_csv if out is None else None
+    if reference is not None and reference.exists() and not overwrite:
+        raise OutputExistsError(
+            f"{reference} is there already. Replace it with --overwrite, or leave it with --out FOLDER."
+        )
+    folder = evaluation_folder(job, split, tta=tta) if out is None else out
+    refuse_finished(folder, overwrite=overwrite)
+    return folder, reference
+
+
 def evaluate_job(
     job: Job,
     split: Split = "test",
@@ -160,13 +179,7 @@ def evaluate_job(
         Others: as `evaluate`.
     """
     settings = job.settings.model_copy(update={"tta": tta or job.settings.tta})
-    reference = job.reference_csv if out is None else None
-    if reference is not None and reference.exists() and not overwrite:
-        raise OutputExistsError(
-            f"{reference} is there already. Replace it with --overwrite, or leave it with --out FOLDER."
-        )
-    if out is None:
-        out = evaluation_folder(job, split, tta=tta)
+    out, reference = report_places(job, split, out, tta=tta, overwrite=overwrite)
     result = evaluate(
         job.model, job.data, split, out,
         settings=settings, loss=job.loss, metric=job.metric, pixel_size_m=pixel_size_m,

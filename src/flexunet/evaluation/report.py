@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..classes import Classes
+from ..errors import OutputExistsError
 from ..files import write_text
 from ..metrics import ConfusionMatrix
 from ..views import draw_confusion, gallery
@@ -22,6 +23,16 @@ SCORES = "scores.json"
 def finished(out: Path) -> bool:
     """Whether a folder holds an evaluation."""
     return (out / SCORES).exists()
+
+
+def refuse_finished(out: Path, *, overwrite: bool) -> None:
+    """Check that no evaluation is replaced unasked.
+
+    Raises:
+        OutputExistsError: the folder holds one and `overwrite` is False.
+    """
+    if finished(out) and not overwrite:
+        raise OutputExistsError(f"{out} holds an evaluation already. Use --overwrite, or another folder.")
 
 
 def write_report(
