@@ -255,8 +255,9 @@ def predict_all_scenes(
     if report.results:
         megapixels = sum(result.megapixels for result in report.results)
         seconds = sum(result.seconds for result in report.results)
+        count = len(report.results)
         typer.echo(
-            f"{len(report.results)} scenes, {megapixels:.1f} Mpx in {seconds:.1f} s "
+            f"{count} scene{'s' * (count != 1)}, {megapixels:.1f} Mpx in {seconds:.1f} s "
             f"({megapixels / max(seconds, 1e-9):.2f} Mpx/s)"
         )
     return report
