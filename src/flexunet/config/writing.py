@@ -38,8 +38,8 @@ def dump_toml(
         relative_to: write paths relative to this folder, where the file will lie.
         preamble: text that stands as a comment at the top.
     """
-    writer = _Writer(comments, None if active is None else set(active), relative_to)
-    writer.filled_in = frozenset() if config.quality is None else frozenset(RECIPES[config.quality])
+    filled_in = frozenset(RECIPES[config.quality]) if config.quality else frozenset()
+    writer = _Writer(comments, None if active is None else set(active), relative_to, filled_in)
     lines = [wrapped for line in preamble.splitlines() for wrapped in _comment(line)]
     for name in type(config).model_fields:
         value = getattr(config, name)
@@ -49,12 +49,15 @@ def dump_toml(
 
 
 class _Writer:
-    def __init__(self, comments: bool, active: set[str] | None, relative_to: Path | None) -> None:
+    """filled_in: keys that reading would fill in if they were left out."""
+
+    def __init__(
+        self, comments: bool, active: set[str] | None, relative_to: Path | None, filled_in: frozenset[str]
+    ) -> None:
         self.comments = comments
         self.active = active
         self.relative_to = relative_to
-        self.filled_in: frozenset[str] = frozenset()
-        """Keys that reading would fill in if they were left out."""
+        self.filled_in = filled_in
 
     def section(self, key_path: KeyPath, model: BaseModel) -> Iterator[str]:
         """A table: its plain fields first, then the tables inside it."""

@@ -74,8 +74,8 @@ def predict_files(
     `NAME_probability.tif` and `NAME_overlay.jpg` by `scenes.predict_scene`.
 
     An image that cannot be used is reported and the others go on. What is `needed` stays, as the images do,
-    even with `overwrite`. Memory: a batch of images, two more that
-    are read ahead, and the strips described at `Predictor.predict`.
+    even with `overwrite`. Memory: a batch of images, two more that are read ahead, and the strips described
+    at `Predictor.predict`.
 
     Raises:
         DataError, OutputExistsError: a result has the name of an image, of what else is `needed`, of another
