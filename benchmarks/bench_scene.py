@@ -80,7 +80,7 @@ def peer(options: argparse.Namespace) -> dict[str, Any]:
         measured = {
             precision: in_turns(
                 {
-                    "flexunet": lambda p=precision: ours(options, place, Path(folder), p),
+                    "flexunet": lambda p=precision: ours(options, place, network, p),
                     "monai": lambda p=precision: monai(options, place, Path(folder), network, p),
                 },
                 options.rounds,
@@ -99,9 +99,10 @@ def peer(options: argparse.Namespace) -> dict[str, Any]:
     return rows
 
 
-def ours(options: argparse.Namespace, place: Path, folder: Path, precision: str) -> dict[str, float]:
+def ours(options: argparse.Namespace, place: Path, network: Path, precision: str) -> dict[str, float]:
     """`flexunet predict` as a user types it, from start to end of the process."""
-    line = [sys.executable, "-m", "flexunet", "predict", options.model, place, "--out", folder, "--tiled"]
+    model, folder = network.with_suffix(".safetensors"), network.parent
+    line = [sys.executable, "-m", "flexunet", "predict", model, place, "--out", folder, "--tiled"]
     line += ["--no-tta", "--precision", precision, "--threads", options.threads, "--overwrite"]
     facts = run(line)
     (folder / place.name).replace(folder / "flexunet.tif")

@@ -2,7 +2,8 @@
 
 scene_worker.py predict SCENE OUT --model MODEL|cheap    the scene route: seconds, tiles
 scene_worker.py share SCENE OUT --model MODEL            the same, halted at times to time the network alone
-scene_worker.py export MODEL FILE                        the network as TorchScript, for the peer
+scene_worker.py export MODEL FILE                        the network as TorchScript, for the peer, and a
+                                                        model file of it without a threshold, for ours
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from torch import Tensor, nn
 from flexunet.bands import Bands
 from flexunet.classes import Classes
 from flexunet.config.schema import PredictConfig, ResUNetConfig
-from flexunet.modelfile import InputRecord, ModelRecord, load_model
+from flexunet.modelfile import InputRecord, ModelRecord, load_model, save_model
 from flexunet.prediction import Predictor
 from flexunet.prediction.compute import Precision
 from flexunet.prediction.framing import Framing
@@ -154,7 +155,9 @@ def predict(predictor: Predictor, options: argparse.Namespace) -> dict[str, floa
 
 
 def export(model: Path, out: Path) -> None:
-    """The network with its normalisation beside it, for an environment without this package."""
+    """The network with its normalisation beside it, for an environment without this package; and as a model
+    file whose classes are the most probable ones, as the peer's are.
+    """
     loaded = load_model(model)
     bands, (height, width) = loaded.record.bands, loaded.record.data.size
     with torch.inference_mode():
@@ -162,6 +165,8 @@ def export(model: Path, out: Path) -> None:
     traced.save(str(out))
     facts = {"mean": bands.mean, "std": bands.std, "size": [height, width]}
     out.with_suffix(".json").write_text(json.dumps(facts), encoding="utf-8")
+    plain = loaded.record.model_copy(update={"calibration": None})
+    save_model(out.with_suffix(".safetensors"), loaded.network, plain)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from hypothesis.strategies import integers, sampled_from, tuples
 
 from flexunet.errors import DataError
 from flexunet.prepare.offline import DEFAULTS, Variant, read_variants
-from flexunet.prepare.pixels import Piece
+from flexunet.prepare.pieces import Piece
 from flexunet.raster import Grid
 
 GEOMETRIC = (

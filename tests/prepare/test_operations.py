@@ -14,7 +14,8 @@ from flexunet.augment import displacement
 from flexunet.errors import DataError
 from flexunet.prepare.offline import Variant, read_variants
 from flexunet.prepare.operations import present_labels
-from flexunet.prepare.pixels import Piece, png_bytes, write_mask
+from flexunet.prepare.picture_files import png_bytes, write_mask
+from flexunet.prepare.pieces import Piece
 from flexunet.raster import Grid
 
 WARPS = read_variants(

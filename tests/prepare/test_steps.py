@@ -18,7 +18,7 @@ from flexunet.errors import DataError
 from flexunet.prepare import Options, prepare, read_manifest_options
 from flexunet.prepare.merging import merge_labels
 from flexunet.prepare.missing import collar, find_marks
-from flexunet.prepare.pixels import marked
+from flexunet.prepare.picture_files import marked
 from flexunet.prepare.terrain import CellSize, band_names, derive
 from flexunet.prepare.tiling import Ground, tile_windows, too_near
 from flexunet.raster import Grid, read_mask_picture, read_picture, write_raster

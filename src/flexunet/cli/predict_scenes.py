@@ -173,6 +173,7 @@ def predict_all_scenes(
         plan_scene,
         predict_scene,
         predict_scenes,
+        products_cache,
     )
     from ..prediction.scenes.forecast import forecast
     from ..prediction.scenes.source import open_scene
@@ -243,7 +244,15 @@ def predict_all_scenes(
             if wishes.truth is not None and evaluation is not None:
                 open_label = len(classes) if predictor.unsure is not None else None
                 notes += _evaluate(
-                    scene, result, classes, evaluation, wishes.truth, wishes.truth_attribute, open_label, tell
+                    scene,
+                    result,
+                    classes,
+                    evaluation,
+                    wishes.truth,
+                    wishes.truth_attribute,
+                    open_label,
+                    products_cache(options.max_memory),
+                    tell,
                 )
             return notes
 
@@ -275,6 +284,7 @@ def _evaluate(
     truth: Path,
     attribute: str | None,
     open_label: int | None,
+    cache_bytes: int,
     progress: Progress,
 ) -> list[str]:
     """The scores of a scene, in its `folder` and in words."""
@@ -289,6 +299,7 @@ def _evaluate(
         attribute=attribute,
         open_label=open_label,
         overwrite=True,
+        cache_bytes=cache_bytes,
         progress=progress,
     )
     typer.echo(scene_table(found.scores))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..check.verdict import label_conflicts
-from ..classes import IGNORE_INDEX
+from ..classes import IGNORE_INDEX, Classes
 from ..config.schema import Config, DataConfig, EvaluateConfig
 from ..data import PlainSampler, Store
 from ..files import sha256_of
@@ -26,6 +26,7 @@ from .applicability import applicability_of
 from .compose import Material, compose, page_pictures, write_page
 from .evidence import Evidence
 from .leakage import Trained, leakage_of, trained_on
+from .mask_grid import brought_to, own_labels
 from .opening import Progress, Split, open_split
 from .reference import DEFAULT_LOSS, DEFAULT_METRIC, ReferenceNumbers, loss_name, metric_name
 from .report import refuse_finished, write_report
@@ -116,12 +117,16 @@ def evaluate(
     )
     images = []
     for index, raw in enumerate(predictions):
+        labels = own_labels(store, index, data)
+        raw = brought_to(raw, labels.shape)
         prediction = _decided(raw, predictor)
-        images.append(_score_image(predictor.record, store, index, prediction, showcases, numbers))
+        truth = np.where(raw.picture.valid, labels, np.uint8(IGNORE_INDEX))
+        images.append(_score_image(store, index, prediction, truth, classes))
+        _show(showcases, images[-1], prediction, truth, predictor.record)
+        numbers.add(*_as_trained(predictor.record, store, index))
         if evidence is not None:
             assert raw.probabilities is not None
-            truth = np.where(raw.picture.valid, store.labels(index), np.uint8(IGNORE_INDEX))
-            ground = pixel_area_m2(store.pairs[index].image, pixel_size_m)
+            ground = pixel_area_m2(store.pairs[index].image, pixel_size_m, labels.shape)
             evidence.add(raw.probabilities, truth, prediction.labels, ground)
         tell("evaluating", index + 1, len(store))
     seconds = time.monotonic() - started
@@ -167,13 +172,16 @@ def _decided(raw: Prediction, predictor: Predictor) -> Prediction:
     return Prediction(raw.picture, labels, None, raw.distance, raw.applicability)
 
 
-def pixel_area_m2(path: Path, pixel_size_m: float | None) -> float | None:
-    """Ground area of a pixel: as the file's grid says, else `pixel_size_m` squared, else None."""
+def pixel_area_m2(path: Path, pixel_size_m: float | None, size_hw: tuple[int, int]) -> float | None:
+    """Ground area of a pixel of the image's mask, which has `size_hw` of them: as the image file's grid says,
+    else `pixel_size_m` squared, else None.
+    """
     if path.suffix.lower() in _WITH_GRID:
         with open_raster(path) as raster:
-            ground = metres_per_pixel(raster.grid, raster.shape[1:])
+            height, width = raster.shape[1:]
+            ground = metres_per_pixel(raster.grid, (height, width))
         if ground is not None:
-            return ground[0] * ground[1]
+            return ground[0] * ground[1] * (height * width) / (size_hw[0] * size_hw[1])
     return None if pixel_size_m is None else pixel_size_m**2
 
 
@@ -209,32 +217,28 @@ def _cards(
 
 
 def _score_image(
-    record: ModelRecord,
-    store: Store,
-    index: int,
-    prediction: Prediction,
-    showcases: Showcases,
-    numbers: ReferenceNumbers,
+    store: Store, index: int, prediction: Prediction, truth: NDArray[np.uint8], classes: Classes
 ) -> ImageScores:
-    pair, pixels, valid = store.pairs[index], prediction.picture.pixels, prediction.picture.valid
-    labels = store.labels(index)
-    truth = np.where(valid, labels, np.uint8(IGNORE_INDEX))
-    confusion = ConfusionMatrix(len(record.classes))
+    pair, (height, width) = store.pairs[index], truth.shape
+    confusion = ConfusionMatrix(len(classes))
     confusion.add(truth, prediction.labels)
-    height, width = truth.shape
     ignored = truth.size - confusion.total
-    scores = ImageScores(
+    return ImageScores(
         pair.id, str(pair.image), height, width, ignored, confusion, prediction.applicability
     )
-    _show(showcases, scores, prediction, truth, record)
+
+
+def _as_trained(
+    record: ModelRecord, store: Store, index: int
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """The image as the networks see it in training, (C, h, w) with the bands of all of them, and labels."""
     seen = [
         PlainSampler(bands, record.data.size, _reference_sizing(record))(
-            pixels, labels, valid, np.random.default_rng(0)
+            store.image(index), store.labels(index), store.valid(index), np.random.default_rng(0)
         )
         for bands in record.inputs
     ]
-    numbers.add(np.concatenate([pixels for pixels, _ in seen]), seen[0][1])
-    return scores
+    return np.concatenate([pixels for pixels, _ in seen]), seen[0][1]
 
 
 def _show(

@@ -36,7 +36,8 @@ ERRORS: tuple[tuple[str, tuple[int, int, int]], ...] = (
 )
 """What the values of the error map mean, and their colours; 255 is not counted."""
 
-_CACHE_BYTES = 256 << 20  # of GDAL: a row of blocks of all three files, 40 000 pixels wide, and room to spare
+CACHE_BYTES = 256 << 20
+"""Of GDAL: a row of blocks of all three files, 40 000 pixels wide, and room to spare."""
 _COPIED = ("iou", "f1", "precision", "recall", "foreground", "pixel_accuracy")
 _DEFINITIONS = {
     **{name: DEFINITIONS[name] for name in _COPIED},
@@ -73,14 +74,15 @@ def evaluate_scene(
     open_label: int | None = None,
     least_object_px: int = 1,
     overwrite: bool = False,
+    cache_bytes: int = CACHE_BYTES,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> SceneEvaluation:
     """Score a class map against a raster of labels or polygons, strip by strip.
 
     Writes `scores.json`, `confusion.png`, `error_map.tif` (a COG: see `ERRORS`) and `error_map.png` to the
     folder `out`. Pixels without a predicted class (nodata, outside the area of interest) and those the truth
-    leaves open are not counted. Memory: strips of 2 million pixels (at least 128 rows), a block cache of
-    256 MB, polygons of the truth.
+    leaves open are not counted. Memory: strips of 2 million pixels (at least 128 rows), GDAL's block cache,
+    polygons of the truth.
 
     Args:
         class_map: one band of labels, 255 where nothing was predicted.
@@ -90,6 +92,7 @@ def evaluate_scene(
         open_label: of pixels that `predict --unsure` left open; they are not counted.
         least_object_px: smaller objects are not counted as objects.
         overwrite: whether an evaluation in `out` may be replaced.
+        cache_bytes: the block cache; a smaller one decodes blocks of files as wide as the scene again.
         progress: told ("evaluating", pixels done, pixels in all).
 
     Raises:
@@ -102,7 +105,7 @@ def evaluate_scene(
     confusion = ConfusionMatrix(len(classes))
     objects = {label: ObjectCounter(label, least_object_px) for label in classes.foreground}
     left_out = {"not_predicted": 0, "not_predicted_foreground": 0, "no_truth": 0, "unsure": 0}
-    with gdal_session(_CACHE_BYTES), open_raster(class_map) as predicted:
+    with gdal_session(cache_bytes), open_raster(class_map) as predicted:
         count, height, width = predicted.shape
         if count != 1:
             raise DataError(f"{class_map}: a class map has one band, this has {count}.")
@@ -161,7 +164,7 @@ def check_truth(
     Raises:
         RasterError, DataError, MissingExtraError: see `open_truth`.
     """
-    with gdal_session(_CACHE_BYTES), open_truth(truth, grid, shape, classes, attribute):
+    with gdal_session(CACHE_BYTES), open_truth(truth, grid, shape, classes, attribute):
         pass
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .items import Source
-from .pixels import IGNORE_COLOUR
+from .picture_files import IGNORE_COLOUR
 from .planning import Plan
 
 

@@ -16,7 +16,8 @@ from ..progress import Tell
 from ..raster import Grid, Window
 from .items import Item, MaskFile, Source
 from .options import Options
-from .pixels import Piece, output_size, read_piece
+from .pieces import Piece, read_piece
+from .resizing import output_size
 from .settings import decodes_otherwise, laid_over, read_settings, reads_otherwise
 from .tiling import Ground, ground_of, tile_windows
 

@@ -14,7 +14,7 @@ from ..config.augmentation import LensConfig
 from ..errors import DataError, Problem
 from . import operations
 from .operations import Operation
-from .pixels import Piece
+from .pieces import Piece
 
 _FIRST_CENTRE = 1001  # the number that the reference gives its first lens in file names
 

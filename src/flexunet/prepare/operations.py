@@ -19,7 +19,8 @@ from ..classes import IGNORE_INDEX
 from ..config.augmentation import LensConfig
 from ..errors import DataError
 from .items import Labels
-from .pixels import Piece, Pixels
+from .pieces import Piece
+from .resizing import Pixels
 
 Operation = Callable[[Piece, np.random.Generator], Piece]
 

@@ -14,7 +14,7 @@ from ..progress import Tell
 from ..raster import Grid
 from .items import Item
 from .measuring import Part
-from .pixels import picture_for_matching
+from .pieces import picture_for_matching
 from .tiling import Ground, touching_pairs
 
 _LARGEST_MATCHED_PX = 2**24

@@ -18,7 +18,8 @@ from .items import MaskFile, Source
 from .measuring import Part
 from .offline import Variant
 from .options import Options
-from .pixels import Piece, copied_mask_bytes, image_suffix, read_piece, resized_piece, write_image, write_mask
+from .picture_files import copied_mask_bytes, image_suffix, write_image, write_mask
+from .pieces import Piece, read_piece, resized_piece
 from .planning import Plan
 from .settings import decodes_otherwise, read_settings
 

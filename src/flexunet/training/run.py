@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 from lightning_fabric import Fabric
@@ -14,11 +14,10 @@ from torch import nn
 
 from ..bands import Bands
 from ..config import Config
-from ..data.ground import ground_resolution
 from ..errors import ConfigError, DataError, FlexunetError
 from ..evaluation.applicability import describe_applicability
 from ..evaluation.fitting import calibrate_model, describe_calibration
-from ..modelfile import InputRecord, ModelRecord, read_record
+from ..modelfile import read_record
 from ..nets import check_weights, initial_network
 from .folder import RunFolder, check_folder
 from .hardware import Hardware, build_fabric, choose_hardware, gradients_are_final, set_threads
@@ -30,11 +29,12 @@ from .optim import MovingAverage, OptimizerStep, build_optimizer
 from .outputs import Outputs
 from .pictures import readable_images
 from .probe import measure
+from .record import identity_of, record_of
 from .reporter import Reporter
 from .resume import continued, refuse_another_run
 from .runlog import not_measured
 from .state import Progress, Row, SavedState, load_state, save_state
-from .teacher import Objective, about_teacher, check_teacher, objective, open_teacher
+from .teacher import Objective, check_teacher, objective, open_teacher
 
 Watch = Callable[[Sequence[Row]], str | None]
 """Sees the rows of the log after each epoch and says why the run ends with it, or None."""
@@ -133,7 +133,7 @@ def run_process(fabric: Fabric, job: Job) -> RunResult:
     minimised = objective(config.train, material.weights, teacher and teacher.to(fabric.device))
 
     # A new run is tried for a moment; a time budget becomes a number of epochs
-    identity = identity_of(job, fabric, material)
+    identity = identity_of(config, material, job.hardware, fabric.world_size)
     saved = load_state(folder.state) if job.resume else None
     if saved is None:
         config = probed(config, fabric, material, minimised, reporter)
@@ -141,7 +141,8 @@ def run_process(fabric: Fabric, job: Job) -> RunResult:
         refuse_another_run(saved, identity, config)
 
     # The files of the run, and its parts
-    record = record_of(job, config, fabric, material)
+    asked_minutes = job.config.train.budget_minutes
+    record = record_of(config, material, job.hardware, fabric.world_size, asked_minutes)
     pictured = readable_images(material.pictured, record, reporter) if fabric.is_global_zero else []
     outputs = Outputs(folder, config, job.source, record, pictured, reporter, curves=job.curves)
     first_process(fabric, partial(outputs.prepare, material.notes, fresh=saved is None))
@@ -259,50 +260,6 @@ def assemble(
         stop=StopRequest(),
         how_to_resume=f"flexunet train {folder.config} --resume",
     )
-
-
-def identity_of(job: Job, fabric: Fabric, material: Material) -> dict[str, str]:
-    """What a saved state says of its run: the data, and what its place in the run is counted in."""
-    return {
-        "fingerprint": material.store.fingerprint,
-        "global_batch": str(job.config.train.batch_size * fabric.world_size),
-        "steps_per_epoch": str(material.batches.steps_per_epoch),
-        "precision": job.hardware.precision,
-    }
-
-
-def record_of(job: Job, config: Config, fabric: Fabric, material: Material) -> ModelRecord:
-    """What the model file will say beside its weights; scores and epoch come with every epoch."""
-    store = material.store
-    ground = ground_resolution([pair.image for pair in store.pairs], config.data)
-    return ModelRecord(
-        model=config.model,
-        classes=config.data.class_table(),
-        bands=material.bands,
-        data=InputRecord.of(config.data, ground),
-        predict=config.predict,
-        training=training_record(job, config, fabric, material),
-        fingerprint=store.fingerprint,
-    )
-
-
-def training_record(job: Job, config: Config, fabric: Fabric, material: Material) -> dict[str, Any]:
-    """How the weights came about; where the teacher lies is nobody's business."""
-    store = material.store
-    settings = {name: getattr(config, name).model_dump(mode="json") for name in ("train", "augment")}
-    settings["train"]["teacher"] = config.train.teacher and config.train.teacher.name
-    sizes = [store.native_size(index) for index in range(len(store))]
-    return {
-        "config": settings,
-        "teacher": None if config.train.teacher is None else about_teacher(config.train.teacher),
-        "images": len(store),
-        "largest_image": [max(size[axis] for size in sizes) for axis in (0, 1)],
-        "processes": fabric.world_size,
-        "accelerator": job.hardware.accelerator,
-        "precision": job.hardware.precision,
-        "budget_minutes": job.config.train.budget_minutes,
-        "leakage": material.leakage,
-    }
 
 
 def wants_calibration(config: Config) -> bool:

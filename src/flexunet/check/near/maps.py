@@ -89,18 +89,29 @@ def _matched(one: Features, other: Features, mirror: bool) -> tuple[_Points, _Po
 def _best_seed(target: _Points, source: _Points) -> NDArray[np.bool_]:
     """Which matches agree with the similarity of the match that most agree with; bool (n,)."""
     zoom = target[:, 2] / source[:, 2]
-    turn = target[:, 3] - source[:, 3]
-    cosine, sine = zoom * np.cos(turn), zoom * np.sin(turn)
+    turn = (target[:, 3] - source[:, 3]) % np.float32(2 * np.pi)
+    cosine, sine = (zoom * np.cos(turn))[:, None], (zoom * np.sin(turn))[:, None]
     # from every match (rows) to every other one (columns), in both pictures
-    there = source[None, :, :2] - source[:, None, :2]
-    here = target[None, :, :2] - target[:, None, :2]
-    off_x = cosine[:, None] * there[..., 0] - sine[:, None] * there[..., 1] - here[..., 0]
-    off_y = sine[:, None] * there[..., 0] + cosine[:, None] * there[..., 1] - here[..., 1]
-    limit = SEED_TOLERANCE_PX + SEED_TOLERANCE * np.hypot(here[..., 0], here[..., 1])
-    turned = np.abs((turn[None] - turn[:, None] + np.pi) % (2 * np.pi) - np.pi)
-    zoomed = np.abs(np.log(zoom)[None] - np.log(zoom)[:, None])
-    agree = (np.hypot(off_x, off_y) < limit) & (turned < SEED_TURN) & (zoomed < SEED_ZOOM)
+    there_x, there_y = (_apart(source[:, axis]) for axis in (0, 1))
+    here_x, here_y = (_apart(target[:, axis]) for axis in (0, 1))
+    off_x = cosine * there_x - sine * there_y - here_x
+    off_y = sine * there_x + cosine * there_y - here_y
+    limit = SEED_TOLERANCE_PX + SEED_TOLERANCE * _length(here_x, here_y)
+    turned = np.abs(_apart(turn))
+    turned = np.minimum(turned, np.float32(2 * np.pi) - turned)
+    zoomed = np.abs(_apart(np.log(zoom)))
+    agree = (_length(off_x, off_y) < limit) & (turned < SEED_TURN) & (zoomed < SEED_ZOOM)
     return np.asarray(agree[int(agree.sum(1).argmax())], np.bool_)
+
+
+def _apart(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Every value (columns) less every one (rows)."""
+    return values[None] - values[:, None]
+
+
+def _length(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Of vectors in pixels; `np.hypot` guards against overflow, at ten times the cost."""
+    return np.sqrt(x * x + y * y)
 
 
 def _refined(target: Matrix, source: Matrix, inliers: NDArray[np.bool_]) -> tuple[Matrix, int] | None:

@@ -7,7 +7,7 @@ from .job import SceneJob, plan_scene
 from .journal import Workbench, forget_work, only_products_missing, open_workbench
 from .memory import parse_bytes
 from .options import Products, SceneOptions, SceneResult
-from .products import make_products
+from .products import make_products, products_cache
 from .run import (
     compute_missing,
     compute_parts,
@@ -40,6 +40,7 @@ __all__ = [
     "plan_scene",
     "predict_scene",
     "predict_scenes",
+    "products_cache",
     "refuse_existing",
     "results_of",
 ]

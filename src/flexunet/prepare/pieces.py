@@ -1,44 +1,23 @@
-"""A picture on its way into the dataset: read with all its bands, resized, written."""
+"""A picture on its way into the dataset: read with all its bands, companions and terrain among them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..classes import IGNORE_INDEX, Colour
-from ..errors import DataError, RasterError
-from ..raster import (
-    Grid,
-    RasterReader,
-    Window,
-    open_raster,
-    read_mask_picture,
-    read_onto,
-    write_raster,
-)
+from ..classes import IGNORE_INDEX
+from ..errors import DataError
+from ..raster import Grid, RasterReader, Window, open_raster, read_onto
 from . import terrain
 from .items import DecodedReader, Item, Labels, PictureFile
 from .missing import collar, find_marks, without_marks
 from .options import Options
-
-Pixels = NDArray[Any]
-Valid = NDArray[np.bool_]
-IGNORE_COLOUR: Colour = (128, 128, 128)
-_BANDS_A_CALL = 4
-_PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY)
-# Enlarged and moved pictures are smooth: searching for repeats finds nothing in them. A quarter faster and a
-# tenth smaller than OpenCV's own choice.
-_PNG_OF_PICTURES = (
-    *_PNG, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_AVG
-)  # fmt: skip
-# Masks are runs of one value.
-_PNG_OF_MASKS = (*_PNG, cv2.IMWRITE_PNG_STRATEGY_RLE, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE)
+from .resizing import Pixels, Valid, resized
 
 
 @dataclass(frozen=True)
@@ -109,6 +88,25 @@ def read_piece(item: Item, options: Options, window: Window | None, *, labelled:
     return Piece(pixels, valid, labels, here, names, own, found, notes)
 
 
+def resized_piece(piece: Piece, size_hw: tuple[int, int]) -> Piece:
+    """The piece at another size: image linearly (averaged where it shrinks), labels by nearest pixel."""
+    if piece.size_hw == size_hw:
+        return piece
+    pixels, valid = resized(piece.pixels, piece.valid, size_hw)
+    labels = piece.labels
+    if labels is not None:
+        labels = np.asarray(
+            cv2.resize(labels, size_hw[::-1], interpolation=cv2.INTER_NEAREST_EXACT), np.uint8
+        )
+        labels[~valid] = IGNORE_INDEX
+    a, b, c, d, e, f = piece.grid.transform
+    down, across = piece.size_hw[0] / size_hw[0], piece.size_hw[1] / size_hw[1]
+    grid = piece.grid
+    if grid.is_georeferenced:
+        grid = Grid((a * across, b * down, c, d * across, e * down, f), grid.crs_wkt)
+    return replace(piece, pixels=pixels, valid=valid, labels=labels, grid=grid)
+
+
 def _opened(item: Item, window: Window | None) -> RasterReader:
     if window is not None and isinstance(item.image, PictureFile):
         return item.image.open_for_tiles()
@@ -138,9 +136,6 @@ def _undeclared(pixels: Pixels, valid: Valid, around: Valid | None) -> tuple[Val
         valid = valid & ~around
         found.append("collar of zeros")
     return valid, tuple(found)
-
-
-# ------------------------------------------------------------------------------ companions, terrain
 
 
 def _companions(item: Item, options: Options) -> list[tuple[str, Path]]:
@@ -231,143 +226,6 @@ def _elevation(
         raise DataError(f"{reader.path}: which band is the elevation? Say it with --dem: {known}.")
     valid = without_marks(pixels, valid, find_marks(pixels, valid))
     return pixels[0].astype(np.float32), valid
-
-
-# ----------------------------------------------------------------------------------------- resizing
-
-
-def output_size(size_hw: tuple[int, int], options: Options) -> tuple[int, int]:
-    """Height and width that a picture is brought to."""
-    if options.size is not None:
-        return options.size
-    return size_hw if options.min_side is None else enlarged_size(size_hw, options.min_side)
-
-
-def enlarged_size(size_hw: tuple[int, int], min_side: int) -> tuple[int, int]:
-    """Height and width with the shorter one at least `min_side`, aspect kept to the nearest pixel."""
-    short = min(size_hw)
-    if short >= min_side:
-        return size_hw
-    height, width = (round(edge * min_side / short) for edge in size_hw)
-    return height, width
-
-
-def resized_piece(piece: Piece, size_hw: tuple[int, int]) -> Piece:
-    """The piece at another size: image linearly (averaged where it shrinks), labels by nearest pixel."""
-    if piece.size_hw == size_hw:
-        return piece
-    pixels, valid = resized(piece.pixels, piece.valid, size_hw)
-    labels = piece.labels
-    if labels is not None:
-        labels = np.asarray(
-            cv2.resize(labels, size_hw[::-1], interpolation=cv2.INTER_NEAREST_EXACT), np.uint8
-        )
-        labels[~valid] = IGNORE_INDEX
-    a, b, c, d, e, f = piece.grid.transform
-    down, across = piece.size_hw[0] / size_hw[0], piece.size_hw[1] / size_hw[1]
-    grid = piece.grid
-    if grid.is_georeferenced:
-        grid = Grid((a * across, b * down, c, d * across, e * down, f), grid.crs_wkt)
-    return replace(piece, pixels=pixels, valid=valid, labels=labels, grid=grid)
-
-
-def resized(pixels: Pixels, valid: Valid, size_hw: tuple[int, int]) -> tuple[Pixels, Valid]:
-    """(C, H, W) and (H, W) at another size; pixels that a missing one reaches into are missing."""
-    if pixels.shape[1:] == size_hw:
-        return pixels, valid
-    shrinks = pixels.shape[1] > size_hw[0] and pixels.shape[2] > size_hw[1]
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    out = np.empty((len(pixels), *size_hw), pixels.dtype)
-    for first in range(0, len(pixels), _BANDS_A_CALL):
-        stack = np.ascontiguousarray(pixels[first : first + _BANDS_A_CALL].transpose(1, 2, 0))
-        shown = cv2.resize(stack, size_hw[::-1], interpolation=how)
-        out[first : first + _BANDS_A_CALL] = shown.reshape(*size_hw, -1).transpose(2, 0, 1)
-    if valid.all():
-        return out, np.ones(size_hw, np.bool_)
-    known = cv2.resize(valid.astype(np.float32), size_hw[::-1], interpolation=how)
-    return out, np.asarray(known >= np.float32(1 - 1e-4))
-
-
-# ------------------------------------------------------------------------------------------ writing
-
-
-def image_suffix(piece: Piece) -> str:
-    """`.png` for 8-bit pictures of one or three bands without georeference, else `.tif`."""
-    bands = len(piece.pixels)
-    plain = piece.pixels.dtype == np.uint8 and not piece.grid.is_georeferenced
-    return ".png" if plain and (bands == 3 or (bands == 1 and bool(piece.valid.all()))) else ".tif"
-
-
-def write_image(path: Path, piece: Piece) -> None:
-    """The picture with its missing pixels: transparent in a PNG, a nodata value in a GeoTIFF."""
-    if path.suffix == ".png":
-        path.write_bytes(png_bytes(piece.pixels, None if piece.valid.all() else piece.valid))
-        return
-    pixels, nodata = marked(piece.pixels, piece.valid)
-    write_raster(path, pixels, piece.grid, nodata, names=piece.names)
-
-
-def marked(pixels: Pixels, valid: Valid) -> tuple[Pixels, float | None]:
-    """Pixels whose missing ones hold a value that no other has, and that value; the type grows if it must."""
-    if valid.all():
-        return pixels, None
-    if pixels.dtype.kind == "f":
-        return np.where(valid, pixels, np.float32(np.nan)), float("nan")
-    if pixels.dtype.kind == "u" and (pixels[:, valid].any(0)).all():
-        return np.where(valid, pixels, pixels.dtype.type(0)), 0.0
-    limits = np.iinfo(pixels.dtype)
-    for value in (limits.min, limits.max):
-        if value != 0 and not (pixels[:, valid] == value).any():
-            return np.where(valid, pixels, pixels.dtype.type(value)), float(value)
-    wider = np.int16 if pixels.dtype == np.uint8 else np.float32
-    return marked(pixels.astype(wider), valid)
-
-
-def png_bytes(pixels: Pixels, valid: Valid | None) -> bytes:
-    """PNG bytes of uint8 (1 or 3, H, W); missing pixels are transparent."""
-    picture = pixels[0] if len(pixels) == 1 else cv2.merge([pixels[2], pixels[1], pixels[0]])
-    if valid is not None:
-        blank = np.where(valid, pixels, pixels.dtype.type(0))
-        picture = cv2.merge([blank[2], blank[1], blank[0], valid.astype(np.uint8) * np.uint8(255)])
-    return _encoded(picture)
-
-
-def copied_mask_bytes(path: Path, size_hw: tuple[int, int]) -> bytes:
-    """PNG bytes of a mask file at another size with its own values; palettes become colours, 1 bit 0 and 255.
-
-    Raises:
-        RasterError: its values fit no PNG.
-    """
-    stack = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
-    if stack is None:
-        bands = read_mask_picture(path).bands
-        stack = np.ascontiguousarray(bands[::-1].transpose(1, 2, 0))
-    if stack.dtype not in (np.uint8, np.uint16) or (stack.ndim == 3 and stack.shape[2] not in (1, 3, 4)):
-        raise RasterError(f"{path}: a mask of {stack.dtype} cannot be kept as a PNG; choose --masks index.")
-    return _encoded(cv2.resize(stack, size_hw[::-1], interpolation=cv2.INTER_NEAREST_EXACT), _PNG_OF_MASKS)
-
-
-def _encoded(picture: Pixels, how: Sequence[int] = _PNG_OF_PICTURES) -> bytes:
-    fine, encoded = cv2.imencode(".png", picture, how)
-    assert fine, "PNG holds every picture of 8 and 16 bits"
-    return encoded.tobytes()
-
-
-def write_mask(path: Path, labels: Labels, grid: Grid, colours: Sequence[Colour], *, indices: bool) -> None:
-    """Labels as 8-bit class indices (255 = ignore), or as colours (ignored pixels are grey)."""
-    table = [*colours, *[IGNORE_COLOUR] * (256 - len(colours))]
-    if path.suffix == ".png":
-        path.write_bytes(_mask_bytes(labels, table, indices))
-    elif indices:
-        write_raster(path, labels, grid)
-    else:
-        write_raster(path, np.asarray(table, np.uint8)[labels].transpose(2, 0, 1), grid)
-
-
-def _mask_bytes(labels: Labels, table: Sequence[Colour], indices: bool) -> bytes:
-    if not indices:
-        return _encoded(np.ascontiguousarray(np.asarray(table, np.uint8)[labels][..., ::-1]), _PNG_OF_MASKS)
-    return _encoded(labels, _PNG_OF_MASKS)
 
 
 def picture_for_matching(item: Item) -> Pixels:

@@ -1,0 +1,62 @@
+"""What a run says of itself: in its model file, and in the state it can be gone on with from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..config import Config
+from ..data.ground import ground_resolution
+from ..modelfile import InputRecord, ModelRecord
+from .hardware import Hardware
+from .material import Material
+from .teacher import about_teacher
+
+
+def identity_of(config: Config, material: Material, hardware: Hardware, processes: int) -> dict[str, str]:
+    """What a saved state says of its run: the data, and what its place in the run is counted in."""
+    return {
+        "fingerprint": material.store.fingerprint,
+        "global_batch": str(config.train.batch_size * processes),
+        "steps_per_epoch": str(material.batches.steps_per_epoch),
+        "precision": hardware.precision,
+    }
+
+
+def record_of(
+    config: Config, material: Material, hardware: Hardware, processes: int, budget_minutes: float | None
+) -> ModelRecord:
+    """What the model file will say beside its weights; scores and epoch come with every epoch.
+
+    config: as it is trained, with the epochs that `budget_minutes` became.
+    """
+    store = material.store
+    ground = ground_resolution([pair.image for pair in store.pairs], config.data)
+    return ModelRecord(
+        model=config.model,
+        classes=config.data.class_table(),
+        bands=material.bands,
+        data=InputRecord.of(config.data, ground),
+        predict=config.predict,
+        training=_training_record(config, material, hardware, processes)
+        | {"budget_minutes": budget_minutes, "leakage": material.leakage},
+        fingerprint=store.fingerprint,
+    )
+
+
+def _training_record(
+    config: Config, material: Material, hardware: Hardware, processes: int
+) -> dict[str, Any]:
+    """How the weights came about; where the teacher lies is nobody's business."""
+    store = material.store
+    settings = {name: getattr(config, name).model_dump(mode="json") for name in ("train", "augment")}
+    settings["train"]["teacher"] = config.train.teacher and config.train.teacher.name
+    sizes = [store.native_size(index) for index in range(len(store))]
+    return {
+        "config": settings,
+        "teacher": None if config.train.teacher is None else about_teacher(config.train.teacher),
+        "images": len(store),
+        "largest_image": [max(size[axis] for size in sizes) for axis in (0, 1)],
+        "processes": processes,
+        "accelerator": hardware.accelerator,
+        "precision": hardware.precision,
+    }
