@@ -223,9 +223,7 @@ def _score_image(
     confusion = ConfusionMatrix(len(classes))
     confusion.add(truth, prediction.labels)
     ignored = truth.size - confusion.total
-    return ImageScores(
-        pair.id, str(pair.image), height, width, ignored, confusion, prediction.applicability
-    )
+    return ImageScores(pair.id, str(pair.image), height, width, ignored, confusion, prediction.applicability)
 
 
 def _as_trained(
