@@ -17,11 +17,13 @@ from flexunet.raster.session import gdal_session
 from small_scenes import blobs, small_model, write_scene
 
 PROGRAM = """
-import json, sys
+import json, shutil, sys
 from dataclasses import replace
 from pathlib import Path
+from flexunet.evaluation.scene import evaluate_scene
 from flexunet.prediction import Predictor
-from flexunet.prediction.scenes import Products, SceneOptions, make_products, plan_scene, predict_scene
+from flexunet.prediction.scenes import Products, SceneOptions
+from flexunet.prediction.scenes import make_products, plan_scene, predict_scene, products_cache
 
 def peak():
     return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
@@ -39,6 +41,11 @@ result = predict_scene(predictor, scene, out, options, job=job)
 predicted = peak()
 wanted = Products(polygons="gpkg", min_area=100.0, overlay=True, html=True)
 make_products(scene, result, predictor.classes, wanted, max_memory=allowed)
+shutil.copy(out, folder / "truth.tif")
+evaluate_scene(
+    out, folder / "truth.tif", predictor.classes, folder / "evaluation", scene=scene,
+    cache_bytes=products_cache(allowed),
+)
 columns = [len({part.col for part in planned.plan.parts}) for planned in (wide, job)]
 print(json.dumps([allowed, job.expected_bytes, predicted, peak(), *columns]))
 """

@@ -149,7 +149,8 @@ def evaluate_scene(
         "definitions": _DEFINITIONS,
     }
     draw_confusion(confusion.counts, classes, out / CONFUSION, f"{class_map.name}, share of true pixels")
-    draw_error_map(out / ERROR_MAP, out / ERROR_PICTURE, ERRORS, scene=scene, title=class_map.name)
+    with gdal_session(cache_bytes):
+        draw_error_map(out / ERROR_MAP, out / ERROR_PICTURE, ERRORS, scene=scene, title=class_map.name)
     write_text(out / SCORES, json.dumps(scores, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     return SceneEvaluation(scores, confusion, notes, out)
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib import font_manager, rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
 
 from ..files import whole_file
 
@@ -33,17 +38,43 @@ def new_figure(width_in: float, height_in: float) -> Figure:
 
 def save_figure(figure: Figure, path: Path) -> None:
     """Write the figure as PNG, or as JPEG if `path` ends so, whole or not at all."""
-    form = "jpeg" if path.suffix.lower() in (".jpg", ".jpeg") else "png"
+    with whole_file(path) as beside, _all_letters():
+        form, options = _form(path)
+        figure.savefig(beside, format=form, pil_kwargs=options)
+
+
+def figure_pixels(figure: Figure) -> NDArray[np.uint8]:
+    """What the figure shows, uint8 (h, w, 3)."""
+    canvas = figure.canvas
+    assert isinstance(canvas, FigureCanvasAgg), "new_figure makes no other"
+    with _all_letters():
+        canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def save_picture(pixels: NDArray[np.uint8], path: Path) -> None:
+    """Write uint8 (h, w, 3) as PNG, or as JPEG if `path` ends so, whole or not at all."""
+    with whole_file(path) as beside:
+        form, options = _form(path)
+        Image.fromarray(pixels).save(beside, format=form, **options)
+
+
+def _form(path: Path) -> tuple[str, dict[str, Any]]:
+    """Pillow's name of the file's form, and how it is written."""
+    if path.suffix.lower() in (".jpg", ".jpeg"):
+        return "jpeg", {"quality": 88, "subsampling": 0}
+    return "png", {}
+
+
+@contextmanager
+def _all_letters() -> Iterator[None]:
     with (
-        whole_file(path) as beside,
         warnings.catch_warnings(),
         rc_context({"font.family": ["DejaVu Sans", *installed_other_scripts()]}),
     ):
         # a letter that no font here has is drawn as a box, which says it all
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        figure.savefig(
-            beside, format=form, pil_kwargs={"quality": 88, "subsampling": 0} if form == "jpeg" else None
-        )
+        yield
 
 
 def tidy(axes: Any) -> None:

@@ -14,7 +14,7 @@ from ..classes import IGNORE_INDEX, Classes
 from ..errors import DataError
 from ..raster import Grid, Reduced, open_raster, read_reduced
 from ..raster.ground import metres_per_pixel
-from .figure import INK, new_figure, plain, save_figure
+from .figure import INK, figure_pixels, new_figure, plain, save_picture
 from .pictures import RGB, display_rgb, overlay, shown_bands
 
 LONGEST_EDGE_PX = 2000
@@ -196,9 +196,6 @@ def draw_with_legend(
     figure = new_figure(wide / 100, tall / 100)
     figure.set_layout_engine("none")
     left = (wide - width) // 2
-    axes = figure.add_axes((left / wide, 1 - (above + height) / tall, width / wide, height / tall))
-    axes.imshow(rgb, interpolation="nearest", aspect="auto")
-    axes.set_axis_off()
     if title:
         figure.text(0.5, 1 - above / 2 / tall, plain(title), ha="center", va="center", color=INK, fontsize=11)
     page = figure.add_axes((0, 0, 1, 1))
@@ -217,7 +214,10 @@ def draw_with_legend(
             page.text(x + 25, middle, plain(text), va="center", color=INK, fontsize=9.5)
     if ground is not None:
         _draw_scale(page, *ground, width, wide - 14, above + height + 4 + _LEGEND_PX / 2)
-    save_figure(figure, out)
+    # matplotlib would resample the picture in double precision, in some thirty times its own memory
+    whole = figure_pixels(figure)
+    whole[above : above + height, left : left + width] = rgb
+    save_picture(whole, out)
 
 
 def _enlarged(rgb: RGB) -> RGB:
