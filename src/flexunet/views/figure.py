@@ -48,8 +48,8 @@ def figure_pixels(figure: Figure) -> NDArray[np.uint8]:
     canvas = figure.canvas
     assert isinstance(canvas, FigureCanvasAgg), "new_figure makes no other"
     with _all_letters():
-        canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+        canvas.draw()  # type: ignore[no-untyped-call]
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]
 
 
 def save_picture(pixels: NDArray[np.uint8], path: Path) -> None:
