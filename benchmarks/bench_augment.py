@@ -1,4 +1,4 @@
-"""Claim: decoding and full augmentation are 3x as fast a core as Albumentations' and 2x as kornia's.
+"""Aim: decoding and full augmentation are 3x as fast a core as Albumentations' and 2x as kornia's.
 
     python benchmarks/bench_augment.py path/to/bijie --peer-python PEER/bin/python
 

@@ -88,7 +88,12 @@ def peer(options: argparse.Namespace) -> dict[str, Any]:
             for precision in options.precisions
         }
         maps = [read_map(Path(folder) / f"{side}.tif") for side in ("flexunet", "monai")]
-    rows: dict[str, Any] = {"scene": f"{options.size} x {options.size}", "by_precision": {}}
+    rows: dict[str, Any] = {
+        "scene": f"{options.size} x {options.size}",
+        "model": options.model.parent.name,
+        "rounds": options.rounds,
+        "by_precision": {},
+    }
     for precision, sides in measured.items():
         mine, theirs = sides["flexunet"], sides["monai"]
         rows["by_precision"][precision] = sides | {
@@ -136,7 +141,8 @@ def share(options: argparse.Namespace) -> dict[str, Any]:
             print(f"round {number + 1} of {options.rounds}: {shown}", flush=True)
             for key, value in turn.items():
                 found.setdefault(key, []).append(value)
-    return {key: spread(values) for key, values in found.items()} | {"arithmetic": arithmetic}
+    facts = {"scene": f"{options.size} x {options.size}", "model": options.model.parent.name}
+    return facts | {key: spread(values) for key, values in found.items()} | {"arithmetic": arithmetic}
 
 
 def pipeline(options: argparse.Namespace) -> dict[str, Any]:

@@ -20,10 +20,11 @@ PROGRAM = """
 import json, shutil, sys
 from dataclasses import replace
 from pathlib import Path
-from flexunet.evaluation.scene import evaluate_scene
+from flexunet.evaluation.scene import check_truth, evaluate_scene
 from flexunet.prediction import Predictor
 from flexunet.prediction.scenes import Products, SceneOptions
 from flexunet.prediction.scenes import make_products, plan_scene, predict_scene, products_cache
+from flexunet.raster import open_raster
 
 def peak():
     return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
@@ -41,11 +42,11 @@ result = predict_scene(predictor, scene, out, options, job=job)
 predicted = peak()
 wanted = Products(polygons="gpkg", min_area=100.0, overlay=True, html=True)
 make_products(scene, result, predictor.classes, wanted, max_memory=allowed)
-shutil.copy(out, folder / "truth.tif")
-evaluate_scene(
-    out, folder / "truth.tif", predictor.classes, folder / "evaluation", scene=scene,
-    cache_bytes=products_cache(allowed),
-)
+truth = Path(shutil.copy(out, folder / "truth.tif"))
+cache = products_cache(allowed)
+with open_raster(scene) as raster:
+    check_truth(truth, raster.grid, raster.shape[1:], predictor.classes, cache_bytes=cache)
+evaluate_scene(out, truth, predictor.classes, folder / "evaluation", scene=scene, cache_bytes=cache)
 columns = [len({part.col for part in planned.plan.parts}) for planned in (wide, job)]
 print(json.dumps([allowed, job.expected_bytes, predicted, peak(), *columns]))
 """

@@ -35,7 +35,7 @@ def test_the_quick_look_is_the_scene_pixel_by_pixel_with_a_legend_below(tmp_path
     assert np.abs(drawn[150, 100] - (255, 60, 0)).max() <= (4 if name.endswith("png") else 60)
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (3, 5000), (700, 2)])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5000), (700, 2), (481, 803)])
 def test_odd_sizes_are_drawn(tmp_path: Path, shape: tuple[int, int]) -> None:
     write_raster(tmp_path / "scene.tif", np.full((3, *shape), 9, np.uint8), Grid())
     write_raster(tmp_path / "classes.tif", np.ones(shape, np.uint8), Grid())

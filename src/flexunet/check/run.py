@@ -20,9 +20,9 @@ from .verdict import remember
 def check(target: Path, overrides: Sequence[str] = (), *, progress: Tell | None = None) -> Check:
     """Look at every pair of a dataset folder or of the dataset that a config names.
 
-    Time: about 50 ms a picture and core, most of it for local features; twice as much where NumPy was loaded
-    without `OPENBLAS_NUM_THREADS=1` (the command sees to it). Memory: about 0.25 MB a picture,
-    for a moment 0.6 MB where votes are counted; with four copies of each picture 0.9 MB.
+    Time: about 60 ms a picture and core, most of it for local features, and what its copies take: 110 ms with
+    four of each; twice as much where NumPy was loaded without `OPENBLAS_NUM_THREADS=1` (the command sees to
+    it). Memory: about 0.25 MB a picture, 0.6 MB while `find_copies` counts votes; with four copies 0.9 MB.
 
     Raises:
         ConfigError, DataError: nothing there that could be checked.

@@ -190,7 +190,8 @@ def predict_all_scenes(
         if wishes.truth is not None:
             from ..evaluation.scene import check_truth
 
-            check_truth(wishes.truth, grid, shape, classes, wishes.truth_attribute)
+            cache = products_cache(options.max_memory)
+            check_truth(wishes.truth, grid, shape, classes, wishes.truth_attribute, cache_bytes=cache)
 
     with ExitStack() as stack:
         crew = None

@@ -92,7 +92,8 @@ def compose(material: Material) -> dict[str, Any]:
     classes, calibration = record.classes, predictor.calibration
     groups = groups_of(material.store.pairs, material.data)
     training = training_facts(record, material.model)
-    pixels = sum(image.height * image.width for image in images)
+    sizes = [material.store.native_size(index) for index in range(len(images))]
+    pixels = sum(height * width for height, width in sizes)
     report: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,

@@ -26,7 +26,7 @@ from .applicability import applicability_of
 from .compose import Material, compose, page_pictures, write_page
 from .evidence import Evidence
 from .leakage import Trained, leakage_of, trained_on
-from .mask_grid import brought_to, own_labels
+from .mask_grid import OwnMasks, brought_to
 from .opening import Progress, Split, open_split
 from .reference import DEFAULT_LOSS, DEFAULT_METRIC, ReferenceNumbers, loss_name, metric_name
 from .report import refuse_finished, write_report
@@ -80,7 +80,7 @@ def evaluate(
         settings: batch size, test-time augmentation and size of the gallery.
         tiling: whole images or tiles; left out: as the model file says.
         loss, metric: names of the reference's two numbers; left out: as the config says, else its defaults.
-        pixel_size_m: edge of a pixel on the ground, for images whose files do not say it.
+        pixel_size_m: edge of an image's pixel on the ground, where its file does not say it.
         overwrite: whether a report that is there already may be replaced.
         progress: told about every image.
 
@@ -115,10 +115,11 @@ def evaluate(
     predictions = predictor.uncalibrated().predict(
         pictures, tiling=tiling, tta=settings.tta, keep_probabilities=True
     )
+    masks = OwnMasks(store, data, predictor.record)
     images = []
-    for index, raw in enumerate(predictions):
-        labels = own_labels(store, index, data)
-        raw = brought_to(raw, labels.shape)
+    for index, predicted in enumerate(predictions):
+        labels = masks.labels(index)
+        raw = brought_to(labels.shape, predicted)
         prediction = _decided(raw, predictor)
         truth = np.where(raw.picture.valid, labels, np.uint8(IGNORE_INDEX))
         images.append(_score_image(store, index, prediction, truth, classes))
@@ -126,7 +127,7 @@ def evaluate(
         numbers.add(*_as_trained(predictor.record, store, index))
         if evidence is not None:
             assert raw.probabilities is not None
-            ground = pixel_area_m2(store.pairs[index].image, pixel_size_m, labels.shape)
+            ground = pixel_area_m2(store, index, labels.shape, pixel_size_m)
             evidence.add(raw.probabilities, truth, prediction.labels, ground)
         tell("evaluating", index + 1, len(store))
     seconds = time.monotonic() - started
@@ -139,7 +140,8 @@ def evaluate(
             "tta": settings.tta,
             "tiling": tiling or predictor.settings.tiling,
             "images_in_tiles": sum(
-                len(predictor.framing((image.height, image.width), tiling).grid) > 1 for image in images
+                len(predictor.framing(store.native_size(index), tiling).grid) > 1
+                for index in range(len(store))
             ),
         },
         "model": _about_model(model, predictor.record),
@@ -157,7 +159,7 @@ def evaluate(
         report = compose(
             Material(predictor, path, data, store, scores, images, evidence, seconds, conflicts, asked)
         )
-        cards = _cards(predictor, store, images, showcases, tiling, settings)
+        cards = _cards(predictor, store, masks, images, showcases, tiling, settings)
         write_page(out, report, page_pictures(cards, classes))
         write_report(out, scores, images, confusion, classes, showcases)
     return Evaluation(scores, tuple(images), confusion, out)
@@ -172,29 +174,33 @@ def _decided(raw: Prediction, predictor: Predictor) -> Prediction:
     return Prediction(raw.picture, labels, None, raw.distance, raw.applicability)
 
 
-def pixel_area_m2(path: Path, pixel_size_m: float | None, size_hw: tuple[int, int]) -> float | None:
-    """Ground area of a pixel of the image's mask, which has `size_hw` of them: as the image file's grid says,
-    else `pixel_size_m` squared, else None.
+def pixel_area_m2(
+    store: Store, index: int, mask_hw: tuple[int, int], pixel_size_m: float | None
+) -> float | None:
+    """Ground area of a pixel of an image's mask, which has `mask_hw` of them: as the image file's grid says,
+    else by `pixel_size_m`, the edge of a pixel of the image; else None.
     """
+    path, (height, width) = store.pairs[index].image, store.native_size(index)
+    finer = height * width / (mask_hw[0] * mask_hw[1])
     if path.suffix.lower() in _WITH_GRID:
         with open_raster(path) as raster:
-            height, width = raster.shape[1:]
             ground = metres_per_pixel(raster.grid, (height, width))
         if ground is not None:
-            return ground[0] * ground[1] * (height * width) / (size_hw[0] * size_hw[1])
-    return None if pixel_size_m is None else pixel_size_m**2
+            return ground[0] * ground[1] * finer
+    return None if pixel_size_m is None else pixel_size_m**2 * finer
 
 
 def _cards(
     predictor: Predictor,
     store: Store,
+    masks: OwnMasks,
     images: list[ImageScores],
     showcases: Showcases,
     tiling: Literal["auto", "whole", "tiled"] | None,
     settings: EvaluateConfig,
 ) -> dict[str, list[Card]]:
     """The pictures of the page. Those in the middle are known at the end only and predicted once more."""
-    record, most = predictor.record, min(settings.gallery, _ON_PAGE)
+    record, most, plain = predictor.record, min(settings.gallery, _ON_PAGE), predictor.uncalibrated()
     scored = [
         (score, index)
         for index, image in enumerate(images)
@@ -204,10 +210,12 @@ def _cards(
     middle = Showcase(most)
     for score, index in sorted(scored)[first : first + most]:
         picture = Picture(store.image(index), store.valid(index), Grid())
-        (shown,) = predictor.predict([picture], tiling=tiling, tta=settings.tta)
-        truth = np.where(picture.valid, store.labels(index), np.uint8(IGNORE_INDEX))
+        (raw,) = plain.predict([picture], tiling=tiling, tta=settings.tta, keep_probabilities=True)
+        labels = masks.labels(index)
+        shown = _decided(brought_to(labels.shape, raw), predictor)
+        truth = np.where(shown.picture.valid, labels, np.uint8(IGNORE_INDEX))
         caption = f"{images[index].id}   IoU {score:.2f}"
-        middle.offer((score, index), caption, picture, truth, shown.labels, record.bands.names)
+        middle.offer((score, index), caption, shown.picture, truth, shown.labels, record.bands.names)
     return {
         "Worst of those with an object": showcases.found.worst[:most],
         "In the middle": middle.worst,

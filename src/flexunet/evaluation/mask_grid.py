@@ -2,42 +2,71 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..config.schema import DataConfig
 from ..data import Store, decode_mask, resize_pixels
+from ..modelfile import ModelRecord
 from ..prediction import Prediction
 from ..raster import Picture
+from .opening import as_read_by
+
+Size = tuple[int, int]
 
 
-def own_labels(store: Store, index: int, data: DataConfig) -> NDArray[np.uint8]:
-    """Labels uint8 (H, W) as the mask file has them, where the store holds them at the picture's size.
+class OwnMasks:
+    """The masks of a split at their own size, where the store holds them at their pictures'.
 
-    Raises:
-        RasterError, DataError: the file changed since it was decoded.
+    data, record: as the store was opened with (`open_split`).
     """
-    mask = store.pairs[index].mask
-    if data.mask_size != "resize" or mask is None:
-        return store.labels(index)
-    return decode_mask(mask, data).labels
+
+    def __init__(self, store: Store, data: DataConfig, record: ModelRecord) -> None:
+        self._store, self._data = store, as_read_by(record, data)
+
+    def labels(self, index: int) -> NDArray[np.uint8]:
+        """Labels uint8 (H, W) of image `index`.
+
+        Raises:
+            RasterError, DataError: the file changed since it was decoded.
+        """
+        mask = self._store.pairs[index].mask
+        if self._data.mask_size != "resize" or mask is None:
+            return self._store.labels(index)
+        return decode_mask(mask, self._data).labels
 
 
-def brought_to(prediction: Prediction, size_hw: tuple[int, int]) -> Prediction:
-    """Picture and probabilities at another size (height, width): bilinear where it is larger, the mean of the
-    area where it is smaller; `labels` are left to be decided anew.
-    """
+def brought_to(size: Size, prediction: Prediction) -> Prediction:
+    """Picture and probabilities at another size (height, width), without labels that were decided before."""
     picture, planes = prediction.picture, prediction.probabilities
-    if picture.valid.shape == size_hw:
+    if picture.valid.shape == size:
         return prediction
     assert planes is not None, "decided labels cannot be resized"
-    pixels, valid = resize_pixels(picture.pixels, picture.valid, size_hw)
-    shown = np.rint(pixels) if picture.pixels.dtype.kind in "iu" else pixels
-    whole = np.ones(picture.valid.shape, np.bool_)
-    return replace(
-        prediction,
-        picture=Picture(shown.astype(picture.pixels.dtype), valid, picture.grid),
-        probabilities=resize_pixels(planes, whole, size_hw)[0],
+    pixels, valid = _resized(picture.pixels, picture.valid, size)
+    return Prediction(
+        Picture(pixels, valid, picture.grid),
+        np.zeros(size, np.uint8),
+        _resized(planes, picture.valid, size)[0],
+        prediction.distance,
+        prediction.applicability,
     )
+
+
+def planes_at(
+    size: Size, planes: NDArray[np.float32], valid: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Probabilities (K, h, w) and valid (h, w) at another size."""
+    return _resized(planes, valid, size)
+
+
+def _resized(
+    pixels: NDArray[Any], valid: NDArray[np.bool_], size: Size
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Bilinear where it is larger, the mean of the area where it is smaller, of valid pixels alone; the type
+    stays.
+    """
+    found, known = resize_pixels(pixels, valid, size)
+    shown = np.rint(found) if pixels.dtype.kind in "iu" else found
+    return shown.astype(pixels.dtype, copy=False), known

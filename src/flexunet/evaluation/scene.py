@@ -156,16 +156,22 @@ def evaluate_scene(
 
 
 def check_truth(
-    truth: Path, grid: Grid, shape: tuple[int, int], classes: Classes, attribute: str | None = None
+    truth: Path,
+    grid: Grid,
+    shape: tuple[int, int],
+    classes: Classes,
+    attribute: str | None = None,
+    *,
+    cache_bytes: int = CACHE_BYTES,
 ) -> None:
     """Refuse a truth that `evaluate_scene` would refuse for a class map of `shape` (height, width) on `grid`.
 
-    Costs reading it once, in strips.
+    Costs reading it once, in strips, with GDAL's block cache of `cache_bytes`.
 
     Raises:
         RasterError, DataError, MissingExtraError: see `open_truth`.
     """
-    with gdal_session(CACHE_BYTES), open_truth(truth, grid, shape, classes, attribute):
+    with gdal_session(cache_bytes), open_truth(truth, grid, shape, classes, attribute):
         pass
 
 

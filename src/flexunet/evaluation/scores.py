@@ -41,6 +41,7 @@ class ImageScores:
     image: str
     height: int
     width: int
+    """Of the mask, where the image has another size."""
     ignored: int
     confusion: ConfusionMatrix
     applicability: float | None = None

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..classes import IGNORE_INDEX, Classes
 from ..config import DataConfig
 from ..data import Pair
+from ..evaluation.mask_grid import OwnMasks, planes_at
 from ..evaluation.opening import open_split
 from ..evaluation.scores import ImageScores
 from ..metrics import ConfusionMatrix
@@ -48,21 +49,22 @@ class HeldOut:
         predictors = [Predictor.from_file(path).uncalibrated() for path in models]
         store = open_split(predictors[0].record, data, "valid", tell)
         confusions = [ConfusionMatrix(len(self.classes)) for _ in models]
+        masks = OwnMasks(store, data, predictors[0].record)
         for index, pair in enumerate(store.pairs):
-            picture = Picture(store.image(index), store.valid(index), Grid())
-            truth = np.where(picture.valid, store.labels(index), np.uint8(IGNORE_INDEX))
+            picture, truth = Picture(store.image(index), store.valid(index), Grid()), masks.labels(index)
+            size = height, width = truth.shape
             total: NDArray[np.float32] | None = None
             for predictor, confusion in zip(predictors, confusions, strict=True):
                 found = predictor.probabilities(picture)
-                confusion.add(truth, self._labels(found, picture))
+                self._count(confusion, truth, *planes_at(size, found, picture.valid))
                 total = found if total is None else total + found
             assert total is not None
-            labels = self._labels(total / np.float32(len(predictors)), picture)
+            mean = total / np.float32(len(predictors))
             if self.folder is not None:
+                labels = self._labels(mean, picture.valid)
                 write_labels_png(self.folder / f"{pair.id}.png", labels, self.classes.colours)
             together = ConfusionMatrix(len(self.classes))
-            together.add(truth, labels)
-            height, width = truth.shape
+            self._count(together, truth, *planes_at(size, mean, picture.valid))
             ignored = truth.size - together.total
             self.images.append(ImageScores(pair.id, str(pair.image), height, width, ignored, together))
             self.pairs.append(pair)
@@ -70,9 +72,19 @@ class HeldOut:
             tell(f"predicting fold {fold}" if fold else "predicting", index + 1, len(store))
         self.by_member += confusions
 
-    def _labels(self, probabilities: NDArray[np.float32], picture: Picture) -> NDArray[np.uint8]:
+    def _count(
+        self,
+        confusion: ConfusionMatrix,
+        truth: NDArray[np.uint8],
+        planes: NDArray[np.float32],
+        valid: NDArray[np.bool_],
+    ) -> None:
+        known = np.where(valid, truth, np.uint8(IGNORE_INDEX))
+        confusion.add(known, self._labels(planes, valid))
+
+    def _labels(self, probabilities: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
         labels = decide(probabilities, None, self.classes)
-        labels[~picture.valid] = self.classes.background or 0
+        labels[~valid] = self.classes.background or 0
         return labels
 
 

@@ -193,7 +193,7 @@ def draw_with_legend(
     rows = _rows(legend, wide - (260 if ground is not None else 0))
     above = _LEGEND_PX if title else 0
     tall = height + above + max(len(rows), 1 if ground is not None or legend else 0) * _LEGEND_PX + 8
-    figure = new_figure(wide / 100, tall / 100)
+    figure = new_figure((wide + 0.5) / 100, (tall + 0.5) / 100)  # the canvas has whole pixels, cut off
     figure.set_layout_engine("none")
     left = (wide - width) // 2
     if title:

@@ -14,8 +14,8 @@ from .verify import Match, verify
 def find_copies(features: Sequence[Features], *, progress: Tell | None = None) -> list[Match]:
     """Every pair of pictures that show the same ground, sorted; each pair once, by its best map.
 
-    Time: one look at each picture's features and a proof for each candidate; memory: about 0.3 MB a picture
-    while votes are counted, more where many are copies.
+    Time: one look at each picture's features and a proof for each candidate; memory beside the
+    features: about 0.3 MB a picture while votes are counted, more where many are copies.
     """
     if len(features) < 2:
         return []
