@@ -44,29 +44,23 @@ def brought_to(size: Size, prediction: Prediction) -> Prediction:
     if picture.valid.shape == size:
         return prediction
     assert planes is not None, "decided labels cannot be resized"
-    pixels, valid = _resized(picture.pixels, picture.valid, size)
+    pixels, valid = planes_at(size, picture.pixels, picture.valid)
     return Prediction(
         Picture(pixels, valid, picture.grid),
         np.zeros(size, np.uint8),
-        _resized(planes, picture.valid, size)[0],
+        planes_at(size, planes, picture.valid)[0],
         prediction.distance,
         prediction.applicability,
     )
 
 
 def planes_at(
-    size: Size, planes: NDArray[np.float32], valid: NDArray[np.bool_]
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Probabilities (K, h, w) and valid (h, w) at another size."""
-    return _resized(planes, valid, size)
-
-
-def _resized(
-    pixels: NDArray[Any], valid: NDArray[np.bool_], size: Size
+    size: Size, planes: NDArray[Any], valid: NDArray[np.bool_]
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Bilinear where it is larger, the mean of the area where it is smaller, of valid pixels alone; the type
-    stays.
+    """Bands or probabilities (C, h, w) and valid (h, w) at another size; the type stays.
+
+    Bilinear where it is larger, the mean of the area where it is smaller, of valid pixels alone.
     """
-    found, known = resize_pixels(pixels, valid, size)
-    shown = np.rint(found) if pixels.dtype.kind in "iu" else found
-    return shown.astype(pixels.dtype, copy=False), known
+    found, known = resize_pixels(planes, valid, size)
+    shown = np.rint(found) if planes.dtype.kind in "iu" else found
+    return shown.astype(planes.dtype, copy=False), known

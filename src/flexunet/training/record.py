@@ -37,14 +37,13 @@ def record_of(
         bands=material.bands,
         data=InputRecord.of(config.data, ground),
         predict=config.predict,
-        training=_training_record(config, material, hardware, processes)
-        | {"budget_minutes": budget_minutes, "leakage": material.leakage},
+        training=_training_record(config, material, hardware, processes, budget_minutes),
         fingerprint=store.fingerprint,
     )
 
 
 def _training_record(
-    config: Config, material: Material, hardware: Hardware, processes: int
+    config: Config, material: Material, hardware: Hardware, processes: int, budget_minutes: float | None
 ) -> dict[str, Any]:
     """How the weights came about; where the teacher lies is nobody's business."""
     store = material.store
@@ -59,4 +58,6 @@ def _training_record(
         "processes": processes,
         "accelerator": hardware.accelerator,
         "precision": hardware.precision,
+        "budget_minutes": budget_minutes,
+        "leakage": material.leakage,
     }
