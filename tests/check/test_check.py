@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from command_line import flexunet
 from flexunet.check import Check, check, find_dataset, set_aside, write_report
-from flexunet.check.findings.masks import iou_without_looking
+from flexunet.check.findings.frame import iou_of_margin, iou_without_looking
 from flexunet.check.footprints import overlapping_footprints
 from flexunet.check.names import sibling_groups, source_name
 from flexunet.errors import DataError, OutputExistsError
@@ -198,6 +198,24 @@ def test_pictures_cut_around_their_objects_are_noticed(tmp_path: Path) -> None:
     (finding,) = (item for item in found.findings if item.kind == "centred objects")
     assert "of 45 pictures" in finding.text
     assert "one and the same region in every picture" in finding.text
+    assert "pixels from the edges" not in finding.text  # each has a margin of its own
+
+
+def test_pictures_cut_with_one_margin_tell_how_large_their_objects_are(tmp_path: Path) -> None:
+    def cut(root: Path) -> None:
+        rng = np.random.default_rng(6)
+        for number in range(40):
+            height, width = (int(length) for length in rng.integers(60, 120, 2))
+            labels = np.zeros((height, width), np.uint8)
+            middle, axes = (width // 2, height // 2), (width // 2 - 20, height // 2 - 20)
+            cv2.ellipse(labels, middle, axes, 0, 0, 360, 255, -1)
+            write(root, "train", f"scene{number}", picture(number, (height, width)), labels)
+
+    found = dataset(tmp_path, cut)
+    (finding,) = (item for item in found.findings if item.kind == "centred objects")
+    assert "40 leave 20 pixels around it" in finding.text
+    assert "an ellipse 20 pixels from the edges" in finding.text
+    assert iou_of_margin(found.facts, "train", 20) > 0.9
 
 
 def test_the_score_without_looking_is_that_of_the_best_region_of_the_frame(tmp_path: Path) -> None:

@@ -27,8 +27,6 @@ BINS = 64
 EDGE_REACH_PX = 6
 """Shifts of a mask that are tried against the image's edges."""
 _CELLS = 32
-_ROOM = 0.1
-"""Share of a side that the foreground has to leave free for its place to mean anything."""
 _MARKS = (-9999.0, -32768.0, -99999.0, 65535.0)
 
 
@@ -62,9 +60,8 @@ class Facts:
     ignored_pixels: int
     objects: tuple[tuple[int, int], ...]
     """(class, area in pixels) of each connected patch of a foreground class, at most 10000 of them."""
-    off_centre: tuple[float, float] | None
-    """(rows, columns): how far the box around the foreground lies from the picture's middle, as a share of
-    how far it could (0 the middle, 1 touching the rim); None without foreground or room to lie elsewhere."""
+    room: tuple[int, int, int, int] | None
+    """Pixels that the foreground leaves free at the top, bottom, left and right; None without foreground."""
     foreground: NDArray[np.float32] | None
     """(32, 32): the share of foreground in each cell of a grid over the picture; None without any."""
     mask_digest: str | None
@@ -169,7 +166,7 @@ def facts_of(
         class_pixels=() if labels is None else tuple(counts[: len(classes)].tolist()),
         ignored_pixels=int(counts[IGNORE_INDEX]),
         objects=() if labels is None else _objects(labels, classes),
-        off_centre=None if labels is None else _off_centre(labels, classes),
+        room=None if labels is None else _room(labels, classes),
         foreground=None if labels is None else _foreground(labels, classes),
         mask_digest=None if labels is None or member.pair.mask is None else _mask_digest(labels, classes),
         edges=None if labels is None else _edge_contrast(pixels, valid, labels, classes),
@@ -212,15 +209,14 @@ def _objects(labels: NDArray[np.uint8], classes: Classes) -> tuple[tuple[int, in
     return tuple(found)
 
 
-def _off_centre(labels: NDArray[np.uint8], classes: Classes) -> tuple[float, float] | None:
-    taken = np.nonzero(np.isin(labels, classes.foreground))
-    distances = []
-    for places, length in zip(taken, labels.shape, strict=True):
-        before, behind = (int(places.min()), length - 1 - int(places.max())) if places.size else (0, 0)
-        if before + behind < _ROOM * length:
-            return None
-        distances.append(abs(before - behind) / (before + behind))
-    return distances[0], distances[1]
+def _room(labels: NDArray[np.uint8], classes: Classes) -> tuple[int, int, int, int] | None:
+    rows, columns = np.nonzero(np.isin(labels, classes.foreground))
+    if not rows.size:
+        return None
+    height, width = labels.shape
+    return (
+        int(rows.min()), height - 1 - int(rows.max()), int(columns.min()), width - 1 - int(columns.max())
+    )  # fmt: skip
 
 
 def _foreground(labels: NDArray[np.uint8], classes: Classes) -> NDArray[np.float32] | None:

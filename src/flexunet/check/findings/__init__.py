@@ -11,8 +11,9 @@ from ..links import Link
 from ..statistics import SplitNumbers
 from .files import faults, kinds_of_files, missing_values, notes
 from .finding import Finding
+from .frame import centred_objects
 from .ground import contradictions, crosses, leaks, within
-from .masks import centred_objects, empty_and_full_masks, repeated_masks, shifted_masks
+from .masks import empty_and_full_masks, repeated_masks, shifted_masks
 from .splits import class_balance, domain_shifts
 
 __all__ = ["Finding", "all_findings", "crosses"]

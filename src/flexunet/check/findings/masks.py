@@ -1,4 +1,4 @@
-"""Findings about masks: repeated, empty, full, shifted, centred on their pictures."""
+"""Findings about masks: repeated, empty, full, shifted."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...classes import Classes
 from ..facts import EDGE_REACH_PX, Facts
@@ -14,8 +13,6 @@ from ..links import Link
 from .finding import Finding, counted
 
 _ALL_OBJECT = 0.95
-_CENTRED = 0.15
-"""Objects that lie anywhere have a median of 0.5 here, objects that pictures were cut around nearly 0."""
 
 
 def repeated_masks(facts: Sequence[Facts], links: Sequence[Link]) -> list[Finding]:
@@ -104,55 +101,3 @@ def shifted_masks(facts: Sequence[Facts]) -> list[Finding]:
             "offset?",
         )
     ]
-
-
-def centred_objects(facts: Sequence[Facts]) -> list[Finding]:
-    """Whether pictures were cut around their objects, so that the frame tells where an object is."""
-    places = np.array([item.off_centre for item in facts if item.off_centre is not None])
-    if len(places) < 30 or np.median(places) > _CENTRED:
-        return []
-    centred = int((places < _CENTRED).all(1).sum())
-    text = (
-        f"the foreground lies in the very middle of {centred} of {counted(len(places), 'picture')}: they "
-        "were cut around it, and the frame tells where it is"
-    )
-    for split in ("test", "valid"):
-        score = iou_without_looking(facts, split)
-        if score is not None:
-            text += (
-                f"; one and the same region in every picture, drawn from train, has an IoU of {score:.2f} in "
-                f"{split}"
-            )
-            break
-    cure = (
-        "A score on such pictures may not hold on a map, where nothing is centred: judge on whole scenes as "
-        "well, and keep augment.shift on."
-    )
-    return [Finding("warning", "centred objects", text, (), cure)]
-
-
-def iou_without_looking(facts: Sequence[Facts], split: str) -> float | None:
-    """Pooled foreground IoU, in `split`, of the one region of the frame that fits the masks of train best.
-
-    Pictures without foreground are left out. None where either split has no foreground.
-    """
-    train, other = (_foregrounds(facts, name) for name in ("train", split))
-    if not len(train[0]) or not len(other[0]):
-        return None
-    usual = train[0].mean(0)
-    regions = [usual >= level for level in np.quantile(usual, np.linspace(0, 0.99, 100))]
-    best = max(regions, key=lambda region: _pooled_iou(region, *train))
-    return _pooled_iou(best, *other)
-
-
-def _foregrounds(facts: Sequence[Facts], split: str) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Shares (N, h, w) of foreground, and the pixels (N,) of a cell."""
-    found = [item for item in facts if item.member.split == split and item.foreground is not None]
-    shares = np.array([item.foreground for item in found], np.float32)
-    return shares, np.array([item.size[0] * item.size[1] / shares[0].size for item in found])
-
-
-def _pooled_iou(region: NDArray[np.bool_], shares: NDArray[np.float32], pixels: NDArray[np.float64]) -> float:
-    both = float(pixels @ shares[:, region].sum(1))
-    either = float(pixels.sum() * region.sum() + pixels @ shares[:, ~region].sum(1))
-    return both / either
