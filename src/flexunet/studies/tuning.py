@@ -14,14 +14,14 @@ import numpy as np
 from ..check.verdict import quick_verdict
 from ..config import Config
 from ..config.loading import parse_config, source_text
-from ..config.search import Choices, Entry, Search, default_search, own_value
+from ..config.search import Search, default_search
 from ..data import has_validation
 from ..errors import ConfigError, Interrupted
 from ..progress import Progress
 from ..training.folder import clear_run, lighten_run
 from ..training.hardware import choose_hardware
 from ..training.material import open_stores
-from ..training.resume import MAY_DIFFER
+from .comparable import identity, value_in_space
 from .libraries import optuna
 from .results import OWN, Results, best_row, files_of, trial_folder, trial_rows
 from .storage import SECONDS, check_identity, held, open_study, readable_database_errors, remove_study
@@ -122,12 +122,12 @@ class _Study:
         leakage = quick_verdict(stores[0], stores[1], "valid", config.data)
         self._line(leakage.line())
         self.results.leakage = leakage.as_json()
-        identity = _identity(config, search, [store.fingerprint for store in stores if store is not None])
+        images = [store.fingerprint for store in stores if store is not None]
         self.study = open_study(self.database, make_pruner(search.pruner))
         with readable_database_errors(self.database):
             if not self.study.user_attrs and not self.study.get_trials(deepcopy=False):
                 self._enqueue_own_values()
-            check_identity(self.study, identity, self.database)
+            check_identity(self.study, identity(config, search, images), self.database)
             self.spent = float(self.study.user_attrs.get(SECONDS, 0.0))
         self.started = time.monotonic()
         self.budget = None if budget_minutes is None else 60 * budget_minutes
@@ -227,7 +227,7 @@ class _Study:
 
     def _enqueue_own_values(self) -> None:
         """The config as it is becomes the first trial, where the space holds it."""
-        own = {entry.key: _own(entry, self.config) for entry in self.search.space}
+        own = {entry.key: value_in_space(entry, self.config) for entry in self.search.space}
         outside = [key for key, value in own.items() if value is None]
         if outside:
             self._line(
@@ -276,51 +276,6 @@ class _Study:
     def _line(self, text: str) -> None:
         if self.progress is not None:
             self.progress.line(text)
-
-
-def _own(entry: Entry, config: Config) -> Any:
-    """The config's own value as the database knows it; None where the space does not hold it."""
-    value = own_value(config, entry.key)
-    if isinstance(entry, Choices):
-        loss_names = entry.key == "train.loss"
-        for choice, text in zip(entry.values, entry.texts, strict=True):
-            if choice == value or (loss_names and _loss_terms(choice) == _loss_terms(value)):
-                return text
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    if not entry.low <= value <= entry.high:
-        return None
-    steps = 0.0 if entry.step is None else (value - entry.low) / entry.step
-    return value if abs(steps - round(steps)) < 1e-9 else None
-
-
-def _loss_terms(value: Any) -> list[tuple[str, float]]:
-    terms = value if isinstance(value, list) else [value]
-    tables = [{"name": term} if isinstance(term, str) else term for term in terms]
-    return [(term["name"], float(term.get("weight", 1.0))) for term in tables]
-
-
-def _identity(config: Config, search: Search, images: Sequence[str]) -> dict[str, Any]:
-    """What must stay the same for trials to be comparable: space, other settings, pictures."""
-    parts: dict[str, Any] = {
-        "search space": {
-            entry.key: list(entry.texts)
-            if isinstance(entry, Choices)
-            else [entry.low, entry.high, entry.log, entry.step]
-            for entry in search.space
-        }
-    }
-    for section in ("data", "model", "train", "augment"):
-        values = getattr(config, section).model_dump(mode="json")
-        free = MAY_DIFFER.get(section, set()) - {"patience"}
-        parts[section] = {
-            key: value
-            for key, value in values.items()
-            if key not in free and f"{section}.{key}" not in search.keys
-        }
-    parts["images"] = dict(zip(("train", "valid"), images, strict=True))
-    return parts
 
 
 def _threads(config: Config, workers: int) -> int | None:
