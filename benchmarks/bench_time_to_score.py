@@ -2,10 +2,13 @@
 
 Trains two configs on the same split, one after the other, through `flexunet.train`: the reference's network
 for `--reference-minutes`, the native default for `--native-minutes`; then finds when the second was first as
-good as the first's best. Takes hours; a run whose log is there already is not repeated.
+good as the first's best. Takes hours; a run whose log is there already is not repeated. At the reference's
+512 x 512 pixels an epoch takes a quarter of an hour on two threads; 256 x 256, the native default's size, is
+four times as fast (and bf16 is faster and learns as well: `bench_precision.py`).
 
     python benchmarks/bench_time_to_score.py --reference examples/reference-network.toml \\
-        --native examples/bijie.toml --root WORK/bijie --work WORK/time_to_score
+        --reference-set "data.size=[256,256]" --reference-set train.precision=bf16 \\
+        --native examples/bijie.toml --root WORK/bijie --work WORK/time_to_score --threads 1
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from machine import machine_facts, save
 
 
 def curve(
-    name: str, config_file: Path, minutes: float, options: argparse.Namespace
+    name: str, config_file: Path, minutes: float, settings: list[str], options: argparse.Namespace
 ) -> list[dict[str, float]]:
     """Seconds since the start and validation IoU after each epoch; trains unless a log is there."""
     folder = options.work / name
@@ -33,6 +36,8 @@ def curve(
         f"output.dir={folder.resolve()}",
         f"train.budget_minutes={minutes}",
         f"train.seed={options.seed}",
+        f"train.threads={options.threads}",
+        *settings,
     ]
     log = folder / "log.csv"
     if not log.exists():
@@ -43,6 +48,18 @@ def curve(
         seconds += float(row["seconds"])
         points.append({"seconds": round(seconds, 1), "val_iou": float(row["val_iou"] or 0)})
     return points
+
+
+def trained_with(run: Path) -> dict[str, Any]:
+    """What the two runs differ in, as their own configs say."""
+    config = load_config(run / "config.toml")
+    return {
+        "architecture": config.model.architecture,
+        "size": list(config.data.size or ()),
+        "precision": config.train.precision,
+        "batch": config.train.batch_size,
+        "epochs": config.train.epochs,
+    }
 
 
 def first_reach(points: list[dict[str, float]], score: float) -> float | None:
@@ -59,16 +76,20 @@ def main() -> None:
     parser.add_argument("--native", type=Path, required=True, help="config with the native default")
     parser.add_argument("--root", type=Path, required=True, help="dataset with train/valid/test folders")
     parser.add_argument("--work", type=Path, required=True, help="folder for both runs")
+    parser.add_argument("--reference-set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--reference-minutes", type=float, default=120.0)
     parser.add_argument("--native-minutes", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=137)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
-    reference = curve("reference", options.reference, options.reference_minutes, options)
-    native = curve("native", options.native, options.native_minutes, options)
+    minutes, settings = options.reference_minutes, options.reference_set
+    reference = curve("reference", options.reference, minutes, settings, options)
+    native = curve("native", options.native, options.native_minutes, [], options)
     best = max(reference, key=lambda point: point["val_iou"])
     reached = first_reach(native, best["val_iou"])
     result: dict[str, Any] = {
-        "machine": machine_facts(os.cpu_count() or 1),
+        "machine": machine_facts(options.threads),
+        "settings": {name: trained_with(options.work / name) for name in ("reference", "native")},
         "reference_best": best,
         "native_seconds_to_it": reached,
         "times_faster": None if reached is None else round(best["seconds"] / reached, 2),

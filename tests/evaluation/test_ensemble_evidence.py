@@ -73,6 +73,34 @@ def test_an_ensemble_of_seeds_has_seen_train_only(trained: Config, tmp_path: Pat
     assert calibrate_model(ensemble(config), config.data).fitted_on["images"] == 2
 
 
+def calibrating(config: Config, out: Path) -> Config:
+    train = config.train.model_copy(update={"calibrate": True})
+    return config.model_copy(update={"train": train, "output": config.output.model_copy(update={"dir": out})})
+
+
+def test_an_ensemble_of_seeds_is_calibrated_on_validation(trained: Config, tmp_path: Path) -> None:
+    config = calibrating(trained, tmp_path / "seeds")
+    train_members(config, seeds=2)
+    found = read_record(ensemble(config)).calibration
+    assert found is not None
+    again = calibrate_model(ensemble(config), config.data)
+    assert found.temperature == pytest.approx(again.temperature, rel=1e-3)
+    assert found.threshold == pytest.approx(again.threshold)
+    assert (found.fitted_on["split"], found.fitted_on["images"]) == ("valid", 2)
+
+
+def test_an_ensemble_of_folds_is_calibrated_by_those_that_have_not_seen_a_picture(
+    trained: Config, tmp_path: Path
+) -> None:
+    config = calibrating(trained, tmp_path / "folds")
+    train_members(config, folds=2)
+    found = read_record(ensemble(config)).calibration
+    assert found is not None
+    assert (found.fitted_on["split"], found.fitted_on["images"]) == ("out-of-fold", 6)
+    assert found.fitted_on["nll_after"] <= found.fitted_on["nll_before"]
+    assert read_record(ensemble(trained)).calibration is None, "train.calibrate = false"
+
+
 def test_members_of_unknown_pictures_are_not_accused(trained: Config, tmp_path: Path) -> None:
     """What one fold of three and another model were trained on cannot be told from the files."""
     model = tmp_path / "mixed.safetensors"

@@ -70,18 +70,29 @@ def apply_quality(draft: Draft) -> None:
     for name, value in recipe.items():
         section, key = name.split(".")
         table = draft.tree.setdefault(section, {})
-        if not isinstance(table, dict) or key in table:
+        if not isinstance(table, dict):
             continue
         if section == "model" and chosen not in (None, recipe["model.architecture"]):
             continue
         if name == "train.epochs" and _written(draft.tree, ("train", "budget_minutes")) is not None:
             continue
-        table[key] = value
-        derived.append(f"{dotted((section, key))} = {json.dumps(value)}")
+        derived += _filled_in(table, (section, key), value)
     if derived:
         draft.notes.append(
             f'quality = "{quality}" stands for {", ".join(derived)}. Write any of them to choose it yourself.'
         )
+
+
+def _filled_in(table: Tree, key_path: KeyPath, value: Any) -> list[str]:
+    """Put a value where nothing is written, into a written table what it leaves out; tell what that was."""
+    key = str(key_path[-1])
+    if key not in table:
+        table[key] = value
+        return [f"{dotted(key_path)} = {json.dumps(value)}"]
+    written = table[key]
+    if not (isinstance(written, dict) and isinstance(value, dict)):
+        return []
+    return [said for name, part in value.items() for said in _filled_in(written, (*key_path, name), part)]
 
 
 def without_dial(config: Config) -> Config:

@@ -4,49 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ..classes import IGNORE_INDEX, Classes
 from ..config.schema import DataConfig
 from ..data import Store
 from ..errors import DataError
-from ..metrics.calibration import (
-    LEAST,
-    ProbabilityHistogram,
-    fit_temperature,
-    negative_log_likelihood,
-    scale_probabilities,
-)
-from ..metrics.detection import TOP_SHARE, best_image_threshold
 from ..modelfile import Calibration, ModelRecord, read_record, replace_record
 from ..prediction import Predictor
 from ..raster import Grid, Picture
 from .applicability import fit_applicability
+from .calibration_sample import CalibrationSample
 from .groups import groups_of
 from .leakage import members_prints, trained_on
 from .opening import Split, open_split
 
-SAMPLED = 2_000_000
-"""Pixels in all that are kept for the fit."""
-MOST_AN_IMAGE, LEAST_AN_IMAGE = 16_384, 64
-
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass
-class _Sample:
-    """Pixels drawn from the images, each standing for `weights` pixels."""
-
-    logs: list[NDArray[np.float32]] = field(default_factory=list)  # (n, K)
-    truth: list[NDArray[np.uint8]] = field(default_factory=list)  # (n,)
-    weights: list[NDArray[np.float64]] = field(default_factory=list)  # (n,)
-    highest: list[NDArray[np.float32]] = field(default_factory=list)  # foreground, two classes only
-    there: list[bool] = field(default_factory=list)
 
 
 def calibrate_model(
@@ -115,43 +88,24 @@ def fit_calibration(
     """Temperature by the likelihood of all classes; with two classes also the threshold with the best pooled
     IoU, and the one for whole images with the best F1.
 
-    The pixels are those of finished predictions (after flips, tiles, resizing) at the masks' resolution. At
-    most `SAMPLED` are kept, drawn evenly from each image and weighed by its size: for two classes 26 MB, for
-    K classes 4 K + 9 bytes a pixel. A threshold other than one half has to gain 0.002 of IoU.
+    The pixels are those of finished predictions (after flips, tiles, resizing) at the masks' resolution, of
+    which a sample is kept. A threshold other than one half has to gain 0.002 of IoU.
 
     Raises:
         DataError: no labelled pixel.
     """
     eightfold = predictor.settings.tta if tta is None else tta
-    classes = predictor.record.classes
-    sample = _draw(predictor.uncalibrated(), store, eightfold, progress)
-    if not sample.logs or not sum(map(len, sample.truth)):
+    sample = CalibrationSample(predictor.record.classes, len(store))
+    pictures = (Picture(store.image(i), store.valid(i), Grid()) for i in range(len(store)))
+    predictions = predictor.uncalibrated().predict(pictures, tta=eightfold, keep_probabilities=True)
+    for index, found in enumerate(predictions):
+        assert found.probabilities is not None
+        sample.add(found.probabilities, store.labels(index), found.picture.valid)
+        if progress is not None:
+            progress("calibrating", index + 1, len(store))
+    if sample.empty:
         raise DataError(f"the {split} split has no labelled pixel to calibrate on.")
-    logs, truth = np.concatenate(sample.logs), np.concatenate(sample.truth)
-    weights = np.concatenate(sample.weights)
-    temperature = fit_temperature(logs, truth, weights)
-    fitted_on: dict[str, Any] = {
-        "split": split,
-        "images": len(store),
-        "fingerprint": store.fingerprint,
-        "pixels_sampled": len(truth),
-        "nll_before": negative_log_likelihood(logs, truth, weights),
-        "nll_after": negative_log_likelihood(logs, truth, weights, temperature),
-    }
-    before = np.exp(logs).T
-    after = scale_probabilities(before, temperature)
-    for name, p in (("before", before), ("after", after)):
-        fitted_on[f"ece_{name}"] = _confidence(p, truth, weights).reliability().error
-    threshold = image_threshold = None
-    if len(classes) == 2 and classes.background is not None:
-        threshold, image_threshold = _thresholds(sample, after, temperature, classes, fitted_on)
-    return Calibration(
-        temperature=temperature,
-        threshold=threshold,
-        image_threshold=image_threshold,
-        tta=eightfold,
-        fitted_on=fitted_on,
-    )
+    return sample.fit({"split": split, "images": len(store), "fingerprint": store.fingerprint}, tta=eightfold)
 
 
 def describe_calibration(found: Calibration) -> str:
@@ -168,65 +122,3 @@ def describe_calibration(found: Calibration) -> str:
         else ""
     )
     return ", ".join(parts) + "." + doubt
-
-
-def _draw(predictor: Predictor, store: Store, tta: bool, progress: Progress | None) -> _Sample:
-    rng = np.random.default_rng(0)
-    classes = predictor.record.classes
-    two = len(classes) == 2 and classes.background is not None
-    most = int(np.clip(SAMPLED // max(len(store), 1), LEAST_AN_IMAGE, MOST_AN_IMAGE))
-    pictures = (Picture(store.image(i), store.valid(i), Grid()) for i in range(len(store)))
-    sample = _Sample()
-    for index, found in enumerate(predictor.predict(pictures, tta=tta, keep_probabilities=True)):
-        assert found.probabilities is not None
-        known = np.flatnonzero((store.labels(index) != IGNORE_INDEX) & found.picture.valid)
-        if progress is not None:
-            progress("calibrating", index + 1, len(store))
-        if not len(known):
-            continue
-        p = found.probabilities.reshape(len(found.probabilities), -1)
-        truth = np.asarray(store.labels(index)).ravel()
-        drawn = known if len(known) <= most else rng.choice(known, most, replace=False)
-        sample.logs.append(np.log(np.maximum(p[:, drawn].T, np.float32(LEAST))))
-        sample.truth.append(truth[drawn])
-        sample.weights.append(np.full(len(drawn), len(known) / len(drawn)))
-        if two:
-            (label,) = classes.foreground
-            kept = max(1, int(len(known) * TOP_SHARE))
-            sample.highest.append(np.partition(p[label, known], len(known) - kept)[-kept:])
-            sample.there.append(bool((truth[known] == label).any()))
-    return sample
-
-
-def _confidence(
-    p: NDArray[np.float32], truth: NDArray[np.uint8], weights: NDArray[np.float64]
-) -> ProbabilityHistogram:
-    """Pixels by the probability of the likeliest class, and whether it is the true one."""
-    histogram = ProbabilityHistogram()
-    histogram.add(p.max(0), p.argmax(0) == truth, weights)
-    return histogram
-
-
-def _thresholds(
-    sample: _Sample,
-    p: NDArray[np.float32],
-    temperature: float,
-    classes: Classes,
-    fitted_on: dict[str, Any],
-) -> tuple[float | None, float | None]:
-    """For pixels and for images; None for pixels where none is in the truth."""
-    (label,) = classes.foreground
-    truth = np.concatenate(sample.truth)
-    histogram = ProbabilityHistogram()
-    histogram.add(p[label], truth == label, np.concatenate(sample.weights))
-    curve = histogram.curve()
-    threshold: float | None = None
-    if (truth == label).any():
-        threshold = curve.best_threshold()
-        for name, value in (("at_half", 0.5), ("at_threshold", threshold)):
-            fitted_on[f"iou_{name}"] = float(curve.iou[int(np.argmin(np.abs(curve.thresholds - value)))])
-    means = []
-    for top in sample.highest:
-        scaled = scale_probabilities(np.stack([1 - top, top]), temperature)
-        means.append(float(scaled[1].mean()))
-    return threshold, best_image_threshold(np.array(means), np.array(sample.there, np.bool_))

@@ -11,18 +11,23 @@ from torch import nn
 from ..bands import Bands
 from ..errors import ConfigError, Problem
 from ..nets import EnsembleNetwork
-from .record import ModelRecord
+from .record import Calibration, ModelRecord
 from .store import Model, load_model, save_model
 
 READING = ("bands", "alpha", "exif_orientation")
 """How a picture is read: once, for all members."""
 
 
-def save_ensemble(path: Path, models: Sequence[Path], scores: dict[str, Any] | None = None) -> ModelRecord:
+def save_ensemble(
+    path: Path,
+    models: Sequence[Path],
+    scores: dict[str, Any] | None = None,
+    calibration: Calibration | None = None,
+) -> ModelRecord:
     """Write the models as one file; members that are ensembles themselves are taken apart.
 
     Size and settings of prediction are those of the first one. No member's calibration is applied, for none
-    was fitted on the mean. scores: by split, for the record.
+    was fitted on the mean. scores: by split, for the record. calibration: of the mean.
 
     Raises:
         ConfigError: no model, or models that disagree about classes or bands.
@@ -33,7 +38,7 @@ def save_ensemble(path: Path, models: Sequence[Path], scores: dict[str, Any] | N
     loaded = [load_model(model) for model in models]
     check_agreement([model.record for model in loaded], [str(model) for model in models])
     ensemble = combine(loaded)
-    record = ensemble.record.model_copy(update={"scores": scores or {}})
+    record = ensemble.record.model_copy(update={"scores": scores or {}, "calibration": calibration})
     save_model(path, ensemble.network, record)
     return record
 

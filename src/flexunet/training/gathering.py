@@ -15,15 +15,17 @@ import numpy as np
 from ..classes import Classes
 from ..config import Config
 from ..data import has_validation, read_folds
+from ..evaluation.fitting import describe_calibration
 from ..evaluation.groups import Groups, groups_of
 from ..evaluation.scores import DEFINITIONS, all_scores, image_row
 from ..evaluation.summary import intervals
 from ..files import write_text
 from ..metrics import ConfusionMatrix
-from ..modelfile import save_ensemble
+from ..modelfile import Calibration, save_ensemble
 from ..progress import Progress
 from .held_out import HeldOut, foreground_scores
 from .member import FOLDS, MODEL, Member, write_json
+from .run import wants_calibration
 
 HOW = (
     "Scores of each member and of the means on images that were not trained on, at the masks' own "
@@ -50,11 +52,14 @@ def gather(config: Config, members: Sequence[Member], progress: Progress | None)
     folded = members[0].fold is not None
     rows = [_row(member) for member in members]
     scores: dict[str, Any] = {}
+    calibration: Calibration | None = None
     if has_validation(members[0].config.data):
         place = "out_of_fold" if folded else "validation"
         held, by_member = _predict_held_out(members, classes, out / place, progress)
         for row in rows:
             row |= foreground_scores(by_member[row["member"]], classes)
+        if wants_calibration(config):
+            calibration = held.calibration()
         groups = _groups(out, held) if folded else groups_of(held.pairs, config.data)
         scores[place] = {
             **all_scores(held.images, classes),
@@ -73,7 +78,10 @@ def gather(config: Config, members: Sequence[Member], progress: Progress | None)
     write_text(out / "summary.csv", _csv(table))
     write_json(out / "summary.json", summary)
     pooled = {name: value["foreground"] for name, value in scores.items()}
-    save_ensemble(out / MODEL, [member.folder.model for member in members], scores=pooled)
+    models = [member.folder.model for member in members]
+    save_ensemble(out / MODEL, models, scores=pooled, calibration=calibration)
+    if calibration is not None and progress is not None:
+        progress.line(describe_calibration(calibration))
     return Ensemble(out, out / MODEL, tuple(table), summary)
 
 
@@ -81,7 +89,7 @@ def _predict_held_out(
     members: Sequence[Member], classes: Classes, folder: Path, progress: Progress | None
 ) -> tuple[HeldOut, dict[str, ConfusionMatrix]]:
     """Images that some members were not trained on, by the mean of those; and each member's confusion."""
-    held = HeldOut(classes, folder)
+    held = HeldOut(classes, folder, len({member.fold for member in members}))
     tell = progress.update if progress is not None else lambda stage, done, total: None
     names = []
     for fold in dict.fromkeys(member.fold for member in members):

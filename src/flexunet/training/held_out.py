@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from ..classes import IGNORE_INDEX, Classes
 from ..config import DataConfig
 from ..data import Pair
+from ..evaluation.calibration_sample import CalibrationSample
 from ..evaluation.mask_grid import OwnMasks, planes_at
 from ..evaluation.opening import open_split
 from ..evaluation.scores import ImageScores
 from ..metrics import ConfusionMatrix
+from ..modelfile import Calibration
 from ..prediction import Predictor, decide
 from ..raster import Grid, Picture
 from ..raster.writers import write_labels_png
@@ -27,11 +29,14 @@ class HeldOut:
     """Predictions of all images by the mean of those members that have not seen them.
 
     All are made with the likelier class: thresholds and temperatures of the members were fitted on these
-    very images. folder: where they are kept as masks; None: they are not.
+    very images. folder: where they are kept as masks; None: they are not. folds: how many are to come.
     """
 
-    def __init__(self, classes: Classes, folder: Path | None) -> None:
-        self.classes, self.folder = classes, folder
+    def __init__(self, classes: Classes, folder: Path | None, folds: int = 1) -> None:
+        self.classes, self.folder, self._expected = classes, folder, folds
+        self._sample: CalibrationSample | None = None
+        self._tta = False
+        self._fingerprints: list[str] = []
         self.images: list[ImageScores] = []
         self.pairs: list[Pair] = []
         self.folds: list[int | None] = []
@@ -50,6 +55,9 @@ class HeldOut:
         store = open_split(predictors[0].record, data, "valid", tell)
         confusions = [ConfusionMatrix(len(self.classes)) for _ in models]
         masks = OwnMasks(store, data, predictors[0].record)
+        self._tta = predictors[0].settings.tta
+        self._fingerprints.append(store.fingerprint)
+        self._sample = self._sample or CalibrationSample(self.classes, self._expected * len(store))
         for index, pair in enumerate(store.pairs):
             picture, truth = Picture(store.image(index), store.valid(index), Grid()), masks.labels(index)
             size = height, width = truth.shape
@@ -64,13 +72,30 @@ class HeldOut:
                 labels = self._labels(mean, picture.valid)
                 write_labels_png(self.folder / f"{pair.id}.png", labels, self.classes.colours)
             together = ConfusionMatrix(len(self.classes))
-            self._count(together, truth, *planes_at(size, mean, picture.valid))
+            planes, known = planes_at(size, mean, picture.valid)
+            self._count(together, truth, planes, known)
+            self._sample.add(planes, truth, known)
             ignored = truth.size - together.total
             self.images.append(ImageScores(pair.id, str(pair.image), height, width, ignored, together))
             self.pairs.append(pair)
             self.folds.append(fold)
             tell(f"predicting fold {fold}" if fold else "predicting", index + 1, len(store))
         self.by_member += confusions
+
+    def calibration(self) -> Calibration | None:
+        """Temperature and thresholds of the mean on all these images; None without a labelled pixel.
+
+        Of folds: the mean of the members that have not seen an image, which are fewer than the ensemble has.
+        """
+        if self._sample is None or self._sample.empty:
+            return None
+        folded = self.folds[0] is not None
+        about = {
+            "split": "out-of-fold" if folded else "valid",
+            "images": len(self.images),
+            "fingerprint": None if folded else self._fingerprints[0],
+        }
+        return self._sample.fit(about, tta=self._tta)
 
     def _count(
         self,
