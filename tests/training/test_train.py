@@ -92,7 +92,7 @@ def test_an_interrupted_run_goes_on_with_the_same_bits(
     parts = train(run, resume=True)
     for name in ("model.safetensors", "last.safetensors"):
         assert same(whole.dir / name, parts.dir / name)
-    timing = ("seconds", "images_per_second")
+    timing = ("seconds", "images_per_second", "peak_memory_mb")
     for one, two in zip(whole.rows, parts.rows, strict=True):
         assert {k: v for k, v in one.items() if k not in timing} == {
             k: v for k, v in two.items() if k not in timing

@@ -197,11 +197,13 @@ def _about_data(material: Material) -> dict[str, Any]:
     quick = material.scores.get("leakage", {})
     if quick.get("status") != "not checked" and quick.get("text"):
         leakage = f"{quick['text']} {'By the manifest: ' + leakage if leakage else ''}".strip()
+    check = f"flexunet check {material.data.root or 'CONFIG'}"
     return {
         "fingerprint": material.store.fingerprint,
         "splits": splits,
         "leakage": leakage or "not checked: flexunet check looks for it",
-        "label_conflicts": material.label_conflicts or "not checked: flexunet check looks for them",
+        "label_conflicts": material.label_conflicts
+        or f"not checked: {check} looks for them, and the next evaluation says what it found",
         "notes": list(material.store.notes)[:12],
     }
 

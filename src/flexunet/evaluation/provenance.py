@@ -7,11 +7,11 @@ import json
 import math
 import os
 import platform
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..machine import peak_memory_mb, processor
 from ..modelfile import ModelRecord
 
 SUMMARY = "summary.json"
@@ -38,7 +38,9 @@ def training_facts(record: ModelRecord, model: Path | None) -> dict[str, Any]:
         "accelerator": shared.get("accelerator"),
         "processes": shared.get("processes"),
         "config": config,
-        "augmentation": _common([one.get("config", {}).get("augment", {}) for one in told]).get("enabled"),
+        "processor": shared.get("processor"),
+        "threads": shared.get("threads"),
+        "augmentation": _common([one.get("config", {}).get("augment", {}) for one in told]),
         "versions": record.versions,
         "created": record.created,
         "model_bytes": None if model is None else model.stat().st_size,
@@ -69,6 +71,7 @@ def member_facts(record: ModelRecord, model: Path | None) -> dict[str, Any]:
         "members": rows,
         "epochs_done": None,
         "seconds": round(sum(seconds), 1) if known else None,
+        "peak_memory_mb": None,
         "unfinished": None,
         "curve": None,
     }
@@ -79,7 +82,7 @@ def log_facts(model: Path | None, config: dict[str, Any]) -> dict[str, Any]:
     places = [] if model is None else [model.parent / "log.csv", model.parent.parent / "eval" / "log.csv"]
     path = next((place for place in places if place.is_file()), None)
     if path is None:
-        return {"epochs_done": None, "seconds": None, "unfinished": None, "curve": None}
+        return dict.fromkeys(("epochs_done", "seconds", "peak_memory_mb", "unfinished", "curve"))
     with path.open(encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle))
     done, planned, patience = len(rows), config.get("epochs"), config.get("patience")
@@ -92,6 +95,7 @@ def log_facts(model: Path | None, config: dict[str, Any]) -> dict[str, Any]:
     return {
         "epochs_done": done,
         "seconds": round(sum(seconds), 1),
+        "peak_memory_mb": max((_float(row.get("peak_memory_mb")) or 0.0 for row in rows), default=0) or None,
         "unfinished": unfinished,
         "curve": column,
     }
@@ -114,7 +118,7 @@ def epochs_since_best(column: Mapping[str, Sequence[float | None]], monitor: str
 def machine_facts(compute: str, threads: int) -> dict[str, Any]:
     """Processor, cores, memory and versions of this machine."""
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "threads": threads,
         "compute": compute,
@@ -122,25 +126,6 @@ def machine_facts(compute: str, threads: int) -> dict[str, Any]:
         "python": platform.python_version(),
         "peak_memory_mb": peak_memory_mb(),
     }
-
-
-def peak_memory_mb() -> float | None:
-    """Most memory that this process has held so far; None where the system does not say (Windows)."""
-    try:
-        import resource
-    except ImportError:
-        return None
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(most / (2**20 if sys.platform == "darwin" else 1024), 1)
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def _table_of_members(record: ModelRecord, model: Path | None) -> list[dict[str, Any]] | None:

@@ -6,6 +6,7 @@ import math
 
 from ..classes import Classes
 from ..config.schema import TrainConfig
+from ..machine import peak_memory_mb
 from .reporter import Reporter
 from .state import Progress, Row
 from .validation import Validation
@@ -88,6 +89,7 @@ def epoch_row(progress: Progress, scores: Validation | None, classes: Classes, l
     row["learning_rate"] = learning_rate
     row["seconds"] = round(progress.seconds, 3)
     row["images_per_second"] = round(sums["images"] / max(progress.seconds, 1e-9), 3)
+    row["peak_memory_mb"] = peak_memory_mb()
     return {name: None if value is None or math.isnan(value) else value for name, value in row.items()}
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from ..config import Config
 from ..data.ground import ground_resolution
+from ..machine import processor
 from ..modelfile import InputRecord, ModelRecord
 from .hardware import Hardware
 from .material import Material
@@ -57,6 +60,8 @@ def _training_record(
         "largest_image": [max(size[axis] for size in sizes) for axis in (0, 1)],
         "processes": processes,
         "accelerator": hardware.accelerator,
+        "processor": processor(),
+        "threads": torch.get_num_threads(),
         "precision": hardware.precision,
         "budget_minutes": budget_minutes,
         "leakage": material.leakage,

@@ -31,7 +31,7 @@ def columns(classes: Classes) -> list[str]:
         "epoch", "step", "loss", "val_loss", "pixel_accuracy", "val_pixel_accuracy",
         "dice_coef", "val_dice_coef", "dice_coef_multiclass", "val_dice_coef_multiclass",
         "val_iou", "val_f1", *per_class,
-        "learning_rate", "seconds", "images_per_second",
+        "learning_rate", "seconds", "images_per_second", "peak_memory_mb",
     ]  # fmt: skip
 
 
@@ -93,7 +93,7 @@ def reference_files(folder: RunFolder, rows: Sequence[Row], metrics: Sequence[st
 
 def history(rows: Sequence[Row]) -> dict[str, list[float]]:
     """The log as Keras' history: a list an epoch under each name; `lr` is the learning rate."""
-    skip = ("epoch", "step", "seconds", "images_per_second")
+    skip = ("epoch", "step", "seconds", "images_per_second", "peak_memory_mb")
     names = [name for name in (rows[0] if rows else {}) if name not in skip]
     table = {name: [_log_value(row, name) for row in rows] for name in names}
     return {"lr" if name == "learning_rate" else name: values for name, values in table.items()}

@@ -12,6 +12,7 @@ from .svg import Line, bar_chart, interval_bar, line_chart
 
 Pictures = Mapping[str, Sequence[Shown]]
 """By heading."""
+_RATES = ("encoder_rate", "weight_decay", "warmup", "clip_norm", "clip_value", "ema", "accumulate")
 
 
 def report_page(report: Mapping[str, Any], pictures: Pictures) -> str:
@@ -98,9 +99,15 @@ def _training(report: Mapping[str, Any]) -> str:
         "loss": losses or None,
         "optimiser": f"{config['optimizer']}, learning rate {config['learning_rate']:g}, {config['schedule']}"
         if "optimizer" in config else None,
+        "rates": _settings(config, _RATES),
         "batch": config.get("batch_size"),
+        "augmentation": _augmentation(told["augmentation"]),
         "seed": config.get("seed", ", ".join(dict.fromkeys(str(row["seed"]) for row in members)) or None),
         "device": f"{told['accelerator']}, precision {told['precision']}" if told["accelerator"] else None,
+        "processor": None if told.get("processor") is None
+        else f"{told['processor']}, {told['threads']} threads",
+        "most memory of the process": None if told.get("peak_memory_mb") is None
+        else f"{told['peak_memory_mb']:,.0f} MB",
         "model file": None if size is None else f"{size / 1e6:.1f} MB, SHA-256 {report['model']['sha256']}",
     })  # fmt: skip
     curve = told["curve"]
@@ -113,6 +120,37 @@ def _training(report: Mapping[str, Any]) -> str:
         )  # fmt: skip
         chart = f'<div class="charts"><figure>{chart}</figure></div>'
     return section("How it was trained", shown, chart, _members(members))
+
+
+def _augmentation(told: Mapping[str, Any] | bool | None) -> str | None:
+    """Every operation that happens, by its key; pages of earlier versions only know whether there is any."""
+    if not isinstance(told, Mapping):
+        return None if told is None else ("on" if told else "off")
+    if not told:
+        return None
+    if not told.get("enabled"):
+        return "off"
+    return _settings(told, [name for name in told if name != "enabled"])
+
+
+def _settings(values: Mapping[str, Any], names: Iterable[str]) -> str | None:
+    """`ema 0.998, noise (probability 0.2, deviation 0.05)`; what is off is left out."""
+    said = []
+    for name in names:
+        value = values.get(name)
+        if value is None or value is False or value == 0 or value == []:
+            continue
+        if isinstance(value, Mapping):
+            said.append(f"{name} ({_settings(value, value)})")
+        elif isinstance(value, list) and all(isinstance(item, Mapping) for item in value):
+            said.append(f"{name} ({'; '.join(str(_settings(item, item)) for item in value)})")
+        elif isinstance(value, list):
+            said.append(f"{name} {(' to ' if len(value) == 2 else ', ').join(f'{item:g}' for item in value)}")
+        elif value is True:
+            said.append(name)
+        else:
+            said.append(f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}")
+    return ", ".join(said) or None
 
 
 def _members(members: Sequence[Mapping[str, Any]]) -> str:
