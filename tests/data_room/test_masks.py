@@ -14,11 +14,13 @@ from numpy.testing import assert_array_equal
 from PIL import Image
 
 from flexunet.classes import IGNORE_INDEX
+from flexunet.config import read_config
 from flexunet.config.schema import ClassConfig, DataConfig
 from flexunet.data import decode_mask
 from flexunet.data.colours import colour_labels
 from flexunet.errors import DataError, RasterError
 from flexunet.raster import Grid, write_raster
+from shared_data import SHARED, needs_shared
 
 MESSY = Path(__file__).parents[1] / "data" / "messy"
 CAMVID = [
@@ -103,6 +105,46 @@ def test_bilevel_float_and_16_bit_masks_work_as_well(tmp_path: Path) -> None:
     write_raster(tmp_path / "float.tif", labels.astype(np.float32), Grid())
     for name in ("one.png", "deep.png", "float.tif"):
         assert_array_equal(decode_mask(tmp_path / name, config()).labels, labels)
+
+
+@pytest.mark.parametrize("encoding", ["auto", "colours", "threshold", "index"])
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".bmp"])
+def test_one_bit_means_black_and_white_under_every_encoding(
+    encoding: str, suffix: str, tmp_path: Path
+) -> None:
+    labels = some_labels(2)
+    path = tmp_path / f"m{suffix}"
+    Image.fromarray(labels * 255).convert("1", dither=Image.Dither.NONE).save(path)
+    if suffix == ".bmp" and encoding == "index":
+        pytest.skip("a BMP of one bit has a palette: its indices are tested elsewhere")
+    assert_array_equal(decode_mask(path, config(mask_encoding=encoding)).labels, labels)
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_white_is_the_brighter_class_where_no_class_is_white(soft: bool, tmp_path: Path) -> None:
+    """The colour table of the reference's Bijie config on the dataset's own masks."""
+    labels = some_labels(2, 40, 62)
+    picture = Image.fromarray(labels * 255)
+    if soft:
+        picture = picture.resize((124, 80), Image.Resampling.BICUBIC)
+    picture.save(tmp_path / "grey.png")
+    picture.convert("RGB").save(tmp_path / "rgb.png")
+    wanted = (np.asarray(picture) > 127).astype(np.uint8)
+    for name in ("grey.png", "rgb.png"):
+        yellow = decode_mask(tmp_path / name, config([(0, 0, 0), (255, 255, 0)], mask_encoding="colours"))
+        assert_array_equal(yellow.labels, wanted)
+        assert "nearest class colour" in yellow.notes[0]
+        swapped = decode_mask(tmp_path / name, config([(255, 255, 0), (0, 0, 0)], mask_encoding="colours"))
+        assert_array_equal(swapped.labels, 1 - wanted)
+
+
+@needs_shared
+def test_every_published_bijie_mask_has_its_landslide_under_the_references_config() -> None:
+    """Four in five of them are 1-bit files; the config's class is yellow."""
+    data = read_config(SHARED / "data" / "flexunet-configs" / "Bijie-Landslide.config").config.data
+    for path in sorted((SHARED / "data" / "bijie" / "landslide" / "mask").glob("*.png"))[::4]:
+        expected = (np.asarray(Image.open(path).convert("L")) > 127).astype(np.uint8)
+        assert_array_equal(decode_mask(path, data).labels, expected)
 
 
 def test_grey_masks_with_soft_edges_are_cut_at_the_threshold(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ grey is not
 the grey of
    a class colour; else, with two classes, by threshold if the values are a dark and a bright one (0 and
    255, 0 and 254, a bilevel picture, also with blended edges).
+Under `colours` a grey mask whose dark or bright is no class colour, of two classes, takes the nearest class
+colour. A picture of one bit a pixel is 0 and 1 as indices and 0 and 255 else.
 Anything else is an error that lists the values. A mask never has missing pixels: a nodata tag of 0 does not
 erase background. Alpha is dropped; only transparent pixels whose colour is no class colour become background.
 """
@@ -65,13 +67,18 @@ def decode_mask(path: Path, data: DataConfig) -> Mask:
     notes = (*alpha_notes, *(("lossy JPEG mask",) if picture.lossy else ()))
     if encoding == "auto":
         encoding = _choose(path, picture, bands, data)
-    if encoding == "colours":
-        labels, more = colour_labels(path, _rgb(path, picture, bands), picture.alpha, picture.lossy, data)
-        return Mask(labels, notes + more)
-    grey = _only_band(path, bands, encoding)
     if encoding == "index":
-        return Mask(_index_labels(path, grey, data), notes)
-    labels, more = _threshold_labels(path, grey, data)
+        return Mask(_index_labels(path, _only_band(path, bands, encoding), data), notes)
+    if picture.bilevel and (picture.palette is None or encoding == "threshold"):
+        bands = bands * np.uint8(255)
+    if encoding == "threshold":
+        labels, more = _threshold_labels(path, _only_band(path, bands, encoding), data)
+        return Mask(labels, notes + more)
+    rgb = _rgb(path, picture, bands)
+    nearest = _dark_and_bright_labels(rgb, data)
+    if nearest is not None:
+        return Mask(nearest, (*notes, "grey, and no class is: dark and bright take the nearest class colour"))
+    labels, more = colour_labels(path, rgb, picture.alpha, picture.lossy, data)
     return Mask(labels, notes + more)
 
 
@@ -127,6 +134,27 @@ def _choose_grey(path: Path, grey: NDArray[Any], data: DataConfig) -> str:
     if len(data.classes) == 2 and _is_dark_and_bright(counted):
         return "threshold"
     raise _unknown_values(path, grey, data)
+
+
+def _dark_and_bright_labels(rgb: NDArray[np.uint8], data: DataConfig) -> Labels | None:
+    """Labels (H, W) by the nearest of two class colours for a mask of greys that says dark and bright by
+    colours that no class has: white for a class that is yellow. None for any other mask.
+    """
+    grey = rgb[..., 0]
+    if len(data.classes) != 2 or not ((grey == rgb[..., 1]) & (grey == rgb[..., 2])).all():
+        return None
+    values = np.unique(grey).tolist()
+    colours = np.asarray([item.colour for item in data.classes], np.float32)
+    ignored = data.ignore_colour is not None and any((value,) * 3 == data.ignore_colour for value in values)
+    exact = {tuple(item.colour) for item in data.classes}
+    if ignored or all((value,) * 3 in exact for value in values) or not _is_dark_and_bright(values):
+        return None
+    levels = np.arange(256, dtype=np.float32)[:, None].repeat(3, 1)
+    nearest = np.linalg.norm(levels[:, None] - colours, axis=2).argmin(1).astype(np.uint8)
+    if nearest[0] == nearest[255]:
+        return None
+    labels: Labels = nearest[grey]
+    return labels
 
 
 def _is_dark_and_bright(values: list[int]) -> bool:

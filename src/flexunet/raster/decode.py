@@ -57,6 +57,8 @@ class Decoded:
     """RGB colours (n, 3) of the indices in the only band."""
     lossy: bool = False
     """Whether the values went through a JPEG."""
+    bilevel: bool = False
+    """Whether the file says 0 and 1 with one bit a pixel and means black and white."""
     notes: tuple[str, ...] = field(default=())
 
 
@@ -105,7 +107,8 @@ def decode_picture(path: Path, kind: Format, exif_orientation: Literal["apply", 
         if apply:
             bands = turned(bands, tag)
             alpha = turned(alpha, tag) if alpha is not None else None
-    return Decoded(bands, alpha, palette, lossy=kind == "jpeg", notes=tuple(notes))
+    bilevel = picture.mode == "1" and "transparency" not in picture.info  # which `_split` makes 0 and 255
+    return Decoded(bands, alpha, palette, kind == "jpeg", bilevel, tuple(notes))
 
 
 def decode_npy(path: Path, bands_wanted: int | None = None) -> Decoded:

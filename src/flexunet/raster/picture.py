@@ -44,6 +44,8 @@ class MaskPicture:
     """(H, W)"""
     lossy: bool
     """Whether the values went through a JPEG."""
+    bilevel: bool = False
+    """Whether the file says 0 and 1 with one bit a pixel and means black and white."""
 
 
 def read_picture(
@@ -93,9 +95,9 @@ def read_mask_picture(path: Path, exif_orientation: Literal["apply", "ignore"] =
         refuse_foreign(path, kind)
         with GdalReader(path) as source:
             check_size(path, *source.shape[1:])
-            return MaskPicture(source.raw(), source.palette, source.alpha(), source.lossy)
+            return MaskPicture(source.raw(), source.palette, source.alpha(), source.lossy, source.bilevel)
     decoded: Decoded = decode_npy(path) if kind == "npy" else decode_picture(path, kind, exif_orientation)
-    return MaskPicture(decoded.bands, decoded.palette, decoded.alpha, decoded.lossy)
+    return MaskPicture(decoded.bands, decoded.palette, decoded.alpha, decoded.lossy, decoded.bilevel)
 
 
 def _read_gdal(

@@ -188,6 +188,12 @@ class GdalReader(_Reader):
         compression = self._source.compression
         return compression is not None and "JPEG" in str(compression.value).upper()
 
+    @property
+    def bilevel(self) -> bool:
+        """Whether a pixel has one bit."""
+        tags: dict[str, str] = self._source.tags(ns="IMAGE_STRUCTURE", bidx=self._bands[0])
+        return tags.get("NBITS") == "1"
+
     def close(self) -> None:
         """Close the file."""
         self._source.close()
