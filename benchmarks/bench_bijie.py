@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from machine import machine_facts
 
@@ -26,6 +27,16 @@ HERE = Path(__file__).resolve().parent
 EXAMPLES = HERE.parent / "examples"
 RECIPES: dict[str, tuple[str, ...]] = {
     "native": (),
+    "native_moved": ("augment={}",),
+    "native_128": (
+        "augment={rotation=0, scale=[0.9,1.1], aspect=1.1, shift=0}",
+        "data.size=[128,128]", "train.epochs=25", "train.seed=1",
+    ),
+    "native_128_turned": (
+        "augment={scale=[0.85,1.2], aspect=1.15, shift=0, deformation={probability=0.3}, "
+        "gamma={probability=0.3}, noise={probability=0.2}}",
+        "data.size=[128,128]", "train.epochs=25", "train.seed=1",
+    ),
     "pretrained": (),
     "framed": (),
     "native_40_epochs": ("train.epochs=40",),
@@ -34,7 +45,7 @@ RECIPES: dict[str, tuple[str, ...]] = {
         "model={architecture='flexunet', base_filters=16, num_layers=6, normalization=true}",
         "train.epochs=20",
     ),
-}
+}  # fmt: skip
 CONFIGS = dict.fromkeys(RECIPES, "bijie.toml") | {
     "pretrained": "bijie-pretrained.toml",
     "framed": "bijie-framed.toml",
@@ -63,8 +74,7 @@ def main() -> None:
         "train_minutes": round(seconds / 60, 2),
         "train_cpu_minutes": round(cpu_seconds / 60, 2),
         "machine": machine_facts(threads=os.cpu_count() or 1),
-        "validation_by_epoch": validation_curve(run / "log.csv"),
-        "test": json.loads((run / "scores" / "scores.json").read_text(encoding="utf-8")),
+        **measured(run),
     }
     results = HERE / "results"
     results.mkdir(exist_ok=True)
@@ -73,6 +83,24 @@ def main() -> None:
     )
     shutil.copy(run / "curves.png", results / f"bijie_{arguments.recipe}.png")
     print(json.dumps({key: record[key] for key in ("recipe", "train_minutes", "train_cpu_minutes")}))
+
+
+def measured(run: Path) -> dict[str, Any]:
+    """What the run's log and its evaluation say."""
+    scores, report = (
+        json.loads((run / "scores" / f"{name}.json").read_text(encoding="utf-8"))
+        for name in ("scores", "report")
+    )
+    return {
+        "validation_by_epoch": validation_curve(run / "log.csv"),
+        "test": scores,
+        "intervals": report["intervals"]["with_foreground"],
+        "ece": {
+            entry["name"]: {when: entry["reliability"][when]["ece"] for when in ("before", "after")}
+            for entry in report["evidence"]
+        },
+        "detection": report["detection"],
+    }
 
 
 def timed(*arguments: object) -> tuple[float, float]:

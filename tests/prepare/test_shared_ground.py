@@ -206,3 +206,31 @@ def test_masks_on_grids_that_fit_are_merged_and_the_others_named(tmp_path: Path)
     assert said(prepared, "were changed").startswith("2 masks")
     (entry,) = [item for item in items_of(tmp_path / "out") if item["id"] == "a"]
     assert entry["merged"] == {"with": ["b"], "changed_pixels": 225}
+
+
+def ground(seed: int, edge: int = 160) -> Any:
+    """A landscape of blobs of many sizes."""
+    random = np.random.default_rng(seed)
+    layers = [
+        cv2.resize(random.random((cells, cells, 3)), (edge, edge), interpolation=cv2.INTER_CUBIC)
+        for cells in (4, 10, 25, 60)
+    ]
+    return np.clip(np.sum(layers, axis=0) * 64, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_picture_and_its_changed_copy_stay_in_one_split(seed: int, tmp_path: Path) -> None:
+    for number in range(9):
+        save(tmp_path / "raw", f"p{number}", ground(number), marked(160, 160))
+    for name, turn in (("again", 25), ("once_more", 70)):
+        matrix = cv2.getRotationMatrix2D((80, 80), turn, 1.3)
+        copy = cv2.warpAffine(ground(3), matrix, (160, 160), borderMode=cv2.BORDER_REFLECT)
+        save(tmp_path / "raw", name, cv2.convertScaleAbs(copy, alpha=0.8, beta=20), marked(160, 160))
+    found = prepare(tmp_path / "raw", tmp_path / "out", seed=seed, shares=(50, 25, 25))
+    of = {item["id"]: item for item in items_of(tmp_path / "out")}
+    same = [of[name] for name in ("p3", "again", "once_more")]
+    assert len({item["split"] for item in same}) == 1
+    assert len({item["group"] for item in same}) == 1
+    assert "they stay in one split" in said(found, "show the same ground, changed")
+    alone = prepare(tmp_path / "raw", tmp_path / "alone", seed=seed, shares=(50, 25, 25), overlaps=False)
+    assert not any("same ground" in note for note in alone.notes)

@@ -2,6 +2,7 @@
 
 from .components import join_groups
 from .dataset import find_dataset
+from .near import describe, find_copies
 from .overlaps import Overlap, Overlaps, find_overlaps
 from .report import Check, write_report
 from .run import check, check_dataset
@@ -15,6 +16,8 @@ __all__ = [
     "Verdict",
     "check",
     "check_dataset",
+    "describe",
+    "find_copies",
     "find_dataset",
     "find_overlaps",
     "join_groups",

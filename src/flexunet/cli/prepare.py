@@ -143,7 +143,10 @@ def prepare_command(
         None, "--group-pattern", _SPLIT, "Regular expression on file stems; equal matches are one group."
     ),
     overlaps: bool = _option(
-        True, "--overlaps/--no-overlaps", _SPLIT, "Without groups given, find pictures that share ground."
+        True,
+        "--overlaps/--no-overlaps",
+        _SPLIT,
+        "Without groups given, find pictures that share ground, as check does.",
     ),
     merge_overlaps: Merge = _option(
         None, "--merge-overlaps", _SPLIT, "Masks on shared ground: their union, or ignore disagreement."

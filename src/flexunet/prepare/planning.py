@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +27,7 @@ from .shared_ground import (
     parted_pictures,
     pixel_length,
 )
-from .split import SPLITS, assign_groups, share_strata, split_groups
+from .split import SPLITS, assign_groups, fill_empty, share_strata, split_groups
 from .tiling import block_groups, too_near
 
 
@@ -66,6 +66,11 @@ def make_plan(source: Source, parts: Sequence[Part], options: Options, progress:
         groups = block_groups(grounds, options.blocks * _unit(kept))
     strata = _strata(kept, source, options)
     splits, folds, split_notes = _split(source, kept, groups, strata, options)
+    if origin == "overlaps":
+        together = joined(source.items, (*shared.pairs, *shared.copies))
+        groups = {part.id: together[part.item.id] for part in kept}
+        if options.splits is None and options.leave_out is None:
+            splits = _reunited(splits, groups, _shares(options, folds))
     if options.blocks is not None:
         order = [*(["test"] if "test" in splits.values() else []), *(folds or ("valid", "train"))]
         near = too_near(grounds, splits, options.buffer * _unit(kept), order)
@@ -73,7 +78,8 @@ def make_plan(source: Source, parts: Sequence[Part], options: Options, progress:
         kept = [part for part in kept if part.id not in left_out]
     _check_filled(kept, splits, groups, options, folds)
     by_area = options.blocks is not None  # then nothing that is kept shares ground within a plane
-    parted = parted_pictures(torn if by_area else shared.pairs, source.items, kept, splits)
+    certain = torn if by_area else shared.pairs
+    parted = parted_pictures((*certain, *shared.copies), source.items, kept, splits)
     notes = describe_ground(shared, parted, source.items, kept, splits, by_area=by_area)
     overlaps = shared.by_pixels
     if options.merge_overlaps is not None:
@@ -145,6 +151,29 @@ def _item_groups(
     return "overlaps", joined(items, shared.pairs), shared
 
 
+def _reunited(
+    splits: Mapping[str, str], groups: Mapping[str, str], shares: Mapping[str, float]
+) -> dict[str, str]:
+    """The splits, with every group whole in the one that holds most of it (of equals the first by name).
+
+    Splits are drawn by the groups that are certain, so that what is drawn does not hang on which copies a
+    version of the search finds; the few that it adds move afterwards.
+    """
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for name, split in splits.items():
+        counts[groups[name]][split] += 1
+    home = {group: max(sorted(found), key=found.__getitem__) for group, found in counts.items()}
+    return fill_empty({name: home[groups[name]] for name in splits}, groups, shares)
+
+
+def _shares(options: Options, folds: Sequence[str]) -> dict[str, float]:
+    """What every split or fold should have."""
+    train, valid, test = options.shares
+    if not folds:
+        return {"train": train, "valid": valid, "test": test}
+    return {"test": test, **dict.fromkeys(folds, (train + valid) / len(folds))}
+
+
 def _unit(parts: Sequence[Part]) -> float:
     """The length of a pixel of the first picture in the units of its ground."""
     return pixel_length(parts[0]) if parts and parts[0].grid.crs_wkt is not None else 1.0
@@ -170,11 +199,10 @@ def _split(
     if options.leave_out is not None:
         return _by_region(source, parts, groups, strata, options)
     if options.folds is not None:
-        train, valid, test = options.shares
-        rest = (train + valid) / options.folds
         names = tuple(f"fold_{number}" for number in range(1, options.folds + 1))
-        chosen = assign_groups(groups, strata, (test, *[rest] * options.folds), options.seed)
-        return {name: ("test", *names)[index] for name, index in chosen.items()}, names, ()
+        shares = _shares(options, names)
+        chosen = assign_groups(groups, strata, tuple(shares.values()), options.seed)
+        return {name: tuple(shares)[index] for name, index in chosen.items()}, names, ()
     return dict(split_groups(groups, strata, options.shares, options.seed)), (), ()
 
 

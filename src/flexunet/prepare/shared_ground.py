@@ -9,7 +9,9 @@ from typing import Any, overload
 
 import numpy as np
 
-from ..check import Overlap, find_overlaps
+from ..check import Overlap, describe, find_copies, find_overlaps
+from ..check.near import Features
+from ..parallel import in_parallel
 from ..progress import Tell
 from ..raster import Grid
 from .items import Item
@@ -34,10 +36,12 @@ class SharedGround:
     by_pixels: tuple[Overlap, ...] = ()
     """Of pictures without coordinates: equal pixel for pixel."""
     by_coordinates: tuple[Pair, ...] = ()
+    copies: tuple[Pair, ...] = ()
+    """The same ground, changed: rescaled, turned, recoloured, cut; only those that nothing else tells."""
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
-        """All pairs, in order."""
+        """Those that are certain, in order."""
         return tuple(sorted({*self.by_coordinates, *((pair.first, pair.second) for pair in self.by_pixels)}))
 
 
@@ -63,7 +67,10 @@ class _Pictures(Sequence[Any]):
 def find_shared_ground(
     items: Sequence[Item], parts: Sequence[Part], progress: Tell | None = None
 ) -> SharedGround:
-    """Pairs by coordinates within one CRS, and pixel for pixel among pictures without one."""
+    """Pairs by coordinates within one CRS, pixel for pixel among pictures without one, and copies among all.
+
+    Pictures of more than `_LARGEST_MATCHED_PX` are compared by coordinates only.
+    """
     area: Counter[str] = Counter()
     for part in parts:
         area[part.item.id] += part.source_hw[0] * part.source_hw[1]
@@ -78,14 +85,26 @@ def find_shared_ground(
         if a != b
     }
     known = {part.item.id for part in placed}
-    free = [item for item in items if item.id not in known and area[item.id] <= _LARGEST_MATCHED_PX]
+    small = [item for item in items if area[item.id] <= _LARGEST_MATCHED_PX]
+    free = [item for item in small if item.id not in known]
     by_pixels: tuple[Overlap, ...] = ()
     if len(free) > 1:
         by_pixels = tuple(
             replace(pair, first=places[free[pair.first].id], second=places[free[pair.second].id])
             for pair in find_overlaps(_Pictures(free), progress=progress).pairs
         )
-    return SharedGround(by_pixels, tuple(sorted(by_coordinates)))
+    found = SharedGround(by_pixels, tuple(sorted(by_coordinates)))
+    features = list(in_parallel(_features, small, stage="looking for copies", progress=progress))
+    copies = {
+        (places[small[match.first].id], places[small[match.second].id])
+        for match in find_copies(features, progress=progress)
+    }
+    return replace(found, copies=tuple(sorted(copies - set(found.pairs))))
+
+
+def _features(item: Item) -> Features:
+    with item.image.open() as reader:
+        return describe(reader.read())
 
 
 def pixel_length(part: Part) -> float:
@@ -221,6 +240,7 @@ def describe_ground(
             "such pictures stay in one split.",
         ),
         (shared.by_coordinates, "overlap by their coordinates", "they stay in one split."),
+        (shared.copies, "show the same ground, changed", "they stay in one split."),
     ):
         if not pairs:
             continue

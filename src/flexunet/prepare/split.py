@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 import numpy as np
 
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
+Part = TypeVar("Part", int, str)
 SHARE_BINS = 4
 """Most classes of object share that a split by share keeps in balance."""
 LEAST_IN_BIN = 10
@@ -40,8 +41,9 @@ def assign_groups(
 
     groups, strata: group and stratum of each item, by id. shares: of the parts, in any unit.
     Large groups are placed first, at random among the parts that still have room for all of them (with the
-    chance that their room gives), single items fill up the rest. The result depends on ids, groups and seed
-    only, never on the order of the mappings.
+    chance that their room gives), single items fill up the rest. No part with a share stays empty while
+    another has two groups. The result depends on ids, groups and seed only, never on the order of the
+    mappings.
     """
     members: dict[str, list[str]] = defaultdict(list)
     for item in sorted(groups):
@@ -59,7 +61,7 @@ def assign_groups(
         for stratum, count in need.items():
             room[stratum][index] -= count
         chosen |= dict.fromkeys(members[name], index)
-    return chosen
+    return fill_empty(chosen, groups, dict(enumerate(shares)))
 
 
 def share_strata(object_shares: Mapping[str, float]) -> dict[str, str]:
@@ -73,6 +75,33 @@ def share_strata(object_shares: Mapping[str, float]) -> dict[str, str]:
     return strata
 
 
+def fill_empty(
+    chosen: Mapping[str, Part], groups: Mapping[str, str], shares: Mapping[Part, float]
+) -> dict[str, Part]:
+    """The part of every item, where no part with a share stays empty while another has two groups.
+
+    An empty one gets, of the part that has most beyond its share, the group whose size is nearest to what it
+    should have.
+    """
+    filled = dict(chosen)
+    members: dict[str, list[str]] = defaultdict(list)
+    for item in sorted(filled):
+        members[groups[item]].append(item)
+    wanted = {part: len(filled) * share / sum(shares.values()) for part, share in shares.items()}
+    for empty in (part for part, share in shares.items() if share > 0):
+        held: dict[Part, list[str]] = {part: [] for part in shares}
+        for name in sorted(members):
+            held[filled[members[name][0]]].append(name)
+        givers = [part for part, names in held.items() if len(names) > 1]
+        if held[empty] or not givers:
+            continue
+        counts = Counter(filled.values())
+        giver = max(givers, key=lambda part: counts[part] - wanted[part])
+        name = min(held[giver], key=lambda name: abs(len(members[name]) - wanted[empty]))
+        filled |= dict.fromkeys(members[name], empty)
+    return filled
+
+
 def _choose(
     need: Mapping[str, int],
     room: Mapping[str, np.ndarray],
@@ -84,6 +113,7 @@ def _choose(
     left[shares == 0] = -np.inf
     fits = left >= 0
     if not fits.any():
-        return int(left.argmax())
+        in_all = np.sum(list(room.values()), axis=0)
+        return max(range(len(shares)), key=lambda index: (left[index], in_all[index]))
     weights = np.where(fits, sum(room[stratum] for stratum in need), 0).astype(float)
     return int(generator.choice(len(shares), p=weights / weights.sum()))
