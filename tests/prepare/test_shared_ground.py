@@ -224,8 +224,9 @@ def test_a_picture_and_its_changed_copy_stay_in_one_split(seed: int, tmp_path: P
         save(tmp_path / "raw", f"p{number}", ground(number), marked(160, 160))
     for name, turn in (("again", 25), ("once_more", 70)):
         matrix = cv2.getRotationMatrix2D((80, 80), turn, 1.3)
-        copy = cv2.warpAffine(ground(3), matrix, (160, 160), borderMode=cv2.BORDER_REFLECT)
-        save(tmp_path / "raw", name, cv2.convertScaleAbs(copy, alpha=0.8, beta=20), marked(160, 160))
+        copy: Any = cv2.warpAffine(ground(3), matrix, (160, 160), borderMode=cv2.BORDER_REFLECT)
+        copy = cv2.convertScaleAbs(copy, alpha=0.8, beta=20)
+        save(tmp_path / "raw", name, copy, marked(160, 160))
     found = prepare(tmp_path / "raw", tmp_path / "out", seed=seed, shares=(50, 25, 25))
     of = {item["id"]: item for item in items_of(tmp_path / "out")}
     same = [of[name] for name in ("p3", "again", "once_more")]
