@@ -76,9 +76,14 @@ def prepare_command(
         None, "--mask-pattern", _SOURCE, "Glob of the masks, such as 'LandslideLabel*.png'."
     ),
     vector: Path = _option(
-        None, "--vector", _SOURCE, "Vector layer with the objects of a scene, in any CRS."
+        None,
+        "--vector",
+        _SOURCE,
+        "Vector layer with the objects of a scene, in any CRS: a file, or 'file.gpkg|layername=a'.",
     ),
-    aoi: Path = _option(None, "--aoi", _SOURCE, "Vector layer of what was looked at; outside is ignored."),
+    aoi: Path = _option(
+        None, "--aoi", _SOURCE, "Vector layer of what was looked at, named likewise; outside is ignored."
+    ),
     class_attribute: str = _option(
         None, "--class-attribute", _SOURCE, "Attribute that names the class; left out: one class."
     ),

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..cores import available_cores
 from ..errors import DataError, Problem
+from ..files import layer_of
 from ..parallel import in_parallel
 from ..progress import Tell
 from .describing import write_data_configs
@@ -141,7 +142,7 @@ def _misplaced(src: Path, dst: Path, options: Options) -> list[Problem]:
     problems = []
     for name in ("groups", "splits", "vector", "aoi"):
         path: Path | None = getattr(options, name)
-        if path is not None and not path.exists():
+        if path is not None and not layer_of(path)[0].exists():
             problems.append(Problem("there is no such file.", path, where=f"--{name}"))
     for text in options.companions:
         place = text.partition("=")[2]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import DataError, FlexunetError, Problem
+from ...files import layer_of
 from ...raster import RasterReader, open_raster
 from ...vector.aoi import AreaOfInterest, LabelLayer
 from ...vector.layers import read_layer
@@ -145,7 +146,9 @@ def _mask(
         aoi = AreaOfInterest.from_file(options.aoi, reader.grid, reader.shape)
         notes += aoi.notes
     _note_small(drawn, reader, layer, notes)
-    return LayerMask((layer, *((options.aoi,) if options.aoi else ())), drawn, aoi)
+    layers = (layer, options.aoi) if options.aoi is not None else (layer,)
+    files = dict.fromkeys(layer_of(path)[0] for path in layers)  # both may be layers of one file
+    return LayerMask(tuple(files), drawn, aoi)
 
 
 def _note_small(drawn: LabelLayer, reader: RasterReader, layer: Path, notes: list[str]) -> None:
