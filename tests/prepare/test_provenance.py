@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -75,3 +76,87 @@ def test_a_layer_of_a_file_with_several_is_named_as_the_refusal_says(tmp_path: P
     assert (labels[30:] == 255).all()
     with pytest.raises(DataError, match=r"none\.gpkg\|layername=slides.*no such file"):
         prepare(tmp_path / "raw/scene.tif", tmp_path / "no", vector=Path("none.gpkg|layername=slides"))
+
+
+def make_pairs_with_elevation(root: Path) -> None:
+    for n in range(6):
+        for folder, count in (("raw/images", 3), ("raw/masks", 1), ("dem", 1)):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+            high = 2 if folder == "raw/masks" else 200
+            pixels = np.random.default_rng(n).integers(0, high, (count, SIDE, SIDE)).astype(np.uint8)
+            write_raster(root / folder / f"p{n}.tif", pixels, Grid())
+
+
+def stop_after_three(stage: str, done: int, count: int) -> None:
+    if stage == "writing" and done == 3:
+        raise KeyboardInterrupt
+
+
+def stop_at_the_end(stage: str, done: int, count: int) -> None:
+    if stage == "writing" and done == count:
+        raise KeyboardInterrupt
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_companions_are_in_the_manifest_with_their_checksums(tmp_path: Path) -> None:
+    make_pairs_with_elevation(tmp_path)
+    companions = (f"dem={tmp_path / 'dem'}", f"first={tmp_path / 'dem/p0.tif'}")
+    prepare(tmp_path / "raw", tmp_path / "out", companions=companions, augment=("hflip",))
+    for item in manifest_of(tmp_path / "out")["items"]:
+        if "parent" in item:
+            continue
+        own = f"{item['id']}.tif"
+        assert item["companions"] == [
+            {"name": "dem", "source": own, "source_sha256": sha256(tmp_path / "dem" / own)},
+            {"name": "first", "source": "p0.tif", "source_sha256": sha256(tmp_path / "dem/p0.tif")},
+        ]
+
+
+def test_a_stopped_run_begins_anew_where_a_companion_or_a_group_has_changed(tmp_path: Path) -> None:
+    make_pairs_with_elevation(tmp_path)
+    groups = tmp_path / "groups.csv"
+    groups.write_text("id,group\n" + "".join(f"p{n},a{n}\n" for n in range(6)), encoding="utf-8")
+    choice: dict[str, Any] = {"companions": (f"dem={tmp_path / 'dem'}",), "groups": groups, "workers": 1}
+    with pytest.raises(KeyboardInterrupt):
+        prepare(tmp_path / "raw", tmp_path / "out", progress=stop_after_three, **choice)
+    write_raster(tmp_path / "dem/p0.tif", np.full((1, SIDE, SIDE), 7, np.uint8), Grid())
+    with pytest.raises(KeyboardInterrupt):
+        prepare(tmp_path / "raw", tmp_path / "out", progress=stop_after_three, **choice)
+    assert len(list(tmp_path.glob(".out.*.part"))) == 2, "other elevations, another work folder"
+    groups.write_text(groups.read_text(encoding="utf-8").replace("a0", "a9"), encoding="utf-8")
+    prepare(tmp_path / "raw", tmp_path / "out", **choice)
+    prepare(tmp_path / "raw", tmp_path / "fresh", **choice)
+    assert contents(tmp_path / "out") == contents(tmp_path / "fresh")
+
+
+def test_all_files_of_a_shapefile_are_told_and_watched(tmp_path: Path) -> None:
+    make_scene(tmp_path / "raw/scene.tif")
+    shape = tmp_path / "slides.shp"
+    pyogrio.raw.write(
+        shape,
+        shapely.to_wkb([box(5, 5, 20, 20), box(22, 22, 30, 30)]),
+        [np.array(["rock", "rock"], object)],
+        ["kind"],
+        crs="EPSG:32643",
+        geometry_type="Polygon",
+    )
+    choice: dict[str, Any] = {"shares": (1, 0, 0), "vector": shape, "class_attribute": "kind"}
+    choice["classes"] = ("rock", "soil")
+    with pytest.raises(KeyboardInterrupt):
+        prepare(tmp_path / "raw/scene.tif", tmp_path / "out", progress=stop_at_the_end, **choice)
+    table = shape.with_suffix(".dbf")
+    content = table.read_bytes()
+    assert content.count(b"rock") == 2
+    table.write_bytes(content.replace(b"rock", b"soil", 1))
+    prepare(tmp_path / "raw/scene.tif", tmp_path / "out", **choice)
+    manifest = manifest_of(tmp_path / "out")
+    mask = manifest["items"][0]["mask"]
+    assert mask["source"][0] == "slides.shp"
+    assert {"slides.dbf", "slides.prj", "slides.shx"} <= set(mask["source"])
+    assert mask["source_sha256"] == [sha256(tmp_path / name) for name in mask["source"]]
+    assert (read_mask_picture(tmp_path / "out" / mask["file"]).bands[0] == 2).any()
+    for name in ("shapely", "pyogrio", "pyproj"):
+        assert manifest["versions"][name] == version(name)

@@ -6,8 +6,9 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +21,20 @@ from ..files import layer_of
 from ..parallel import in_parallel
 from ..progress import Tell
 from .describing import write_data_configs
-from .items import Source
+from .items import Item, Source
 from .layouts import read_layout
 from .measuring import Part, measure, with_classes
 from .merging import merge_labels
 from .offline import read_variants
 from .options import Options, read_options
+from .pieces import companions_of
 from .planning import Plan, make_plan
 from .resuming import MANIFEST, Journal, check_destination, growing_folder
 from .split import SPLITS
 from .writing import Writer
 
 MANIFEST_FORMAT = "flexunet dataset"
-MANIFEST_VERSION = 3  # also of the way in which files are written: another one gives other bytes
+MANIFEST_VERSION = 4  # also of the way in which files are written: another one gives other bytes
 
 
 @dataclass(frozen=True)
@@ -205,7 +207,8 @@ def _merged(
 
 def _fingerprint(source: Source, plan: Plan, options: Options) -> str:
     """Changes with anything that could change the bytes written."""
-    files = sorted({path for part in plan.parts for path in _files(part)})
+    items = {part.item.id: part.item for part in plan.parts}
+    files = sorted({path for item in items.values() for path in _files(item, options)})
     stats = [
         (path.as_posix(), path.stat().st_size, path.stat().st_mtime_ns) for path in files if path.exists()
     ]
@@ -216,16 +219,17 @@ def _fingerprint(source: Source, plan: Plan, options: Options) -> str:
         [source.layout, source.root.as_posix()],
         stats,
         sorted(plan.splits.items()),
+        sorted(plan.groups.items()),
     ]
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 
-def _files(part: Part) -> tuple[Path, ...]:
-    mask = part.item.mask
+def _files(item: Item, options: Options) -> tuple[Path, ...]:
+    """Everything that an item is read from."""
     return (
-        *part.item.image.files,
-        *(mask.files if mask is not None else ()),
-        *(p for _, p in part.item.companions),
+        *item.image.files,
+        *(item.mask.files if item.mask is not None else ()),
+        *(path for _, path in companions_of(item, options)),
     )
 
 
@@ -246,12 +250,17 @@ def _kind(entry: Mapping[str, Any]) -> str:
 
 
 def _versions() -> dict[str, str]:
-    return {
+    """Of what decides the bytes; the libraries of polygons only where they are installed."""
+    found = {
         "flexunet": version("flexunet"),
         "numpy": np.__version__,
         "opencv": cv2.__version__,
         "rasterio": version("rasterio"),
     }
+    for name in ("shapely", "pyogrio", "pyproj"):
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def _write_manifest(

@@ -58,7 +58,7 @@ def read_piece(item: Item, options: Options, window: Window | None, *, labelled:
         valid, found = _undeclared(pixels, valid, around)
         own, notes = len(pixels), reader.notes if isinstance(reader, DecodedReader) else ()
         extras = [
-            _companion(name, path, grid, size_hw, window, item) for name, path in _companions(item, options)
+            _companion(name, path, grid, size_hw, window, item) for name, path in companions_of(item, options)
         ]
         bands, known, extra_names = _joined(extras)
         if options.terrain:
@@ -138,7 +138,7 @@ def _undeclared(pixels: Pixels, valid: Valid, around: Valid | None) -> tuple[Val
     return valid, tuple(found)
 
 
-def _companions(item: Item, options: Options) -> list[tuple[str, Path]]:
+def companions_of(item: Item, options: Options) -> list[tuple[str, Path]]:
     """Name and file of the item's companions: those that the options name."""
     found = []
     own = dict(item.companions)
@@ -210,7 +210,7 @@ def _elevation(
     item: Item, reader: RasterReader, options: Options, window: Window
 ) -> tuple[NDArray[np.float32], Valid]:
     """The band that `dem` names: a companion, a band number, or (left out) the only candidate."""
-    companions = dict(_companions(item, options))
+    companions = dict(companions_of(item, options))
     name = options.dem or ("dem" if "dem" in companions else "1" if reader.shape[0] == 1 else "")
     if name.isdecimal() and name not in companions:
         if not 1 <= int(name) <= reader.shape[0]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import DataError, FlexunetError, Problem
-from ...files import layer_of
+from ...files import files_of_layer
 from ...raster import RasterReader, open_raster
 from ...vector.aoi import AreaOfInterest, LabelLayer
 from ...vector.layers import read_layer
@@ -147,7 +147,8 @@ def _mask(
         notes += aoi.notes
     _note_small(drawn, reader, layer, notes)
     layers = (layer, options.aoi) if options.aoi is not None else (layer,)
-    files = dict.fromkeys(layer_of(path)[0] for path in layers)  # both may be layers of one file
+    # Both may be layers of one file.
+    files = dict.fromkeys(file for path in layers for file in files_of_layer(path))
     return LayerMask(tuple(files), drawn, aoi)
 
 
