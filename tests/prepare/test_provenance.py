@@ -2,15 +2,18 @@
 
 import hashlib
 import json
+import shutil
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner, Result
 
+from flexunet.cli.app import app
 from flexunet.errors import DataError
-from flexunet.prepare import prepare
+from flexunet.prepare import prepare, read_manifest_options
 from flexunet.raster import Grid, read_mask_picture, write_raster
 
 pytest.importorskip("shapely")
@@ -160,3 +163,51 @@ def test_all_files_of_a_shapefile_are_told_and_watched(tmp_path: Path) -> None:
     assert (read_mask_picture(tmp_path / "out" / mask["file"]).bands[0] == 2).any()
     for name in ("shapely", "pyogrio", "pyproj"):
         assert manifest["versions"][name] == version(name)
+
+
+# ------------------------------------------------------------------------------------------------- --like
+
+
+def run_like(folder: Path, *more: str) -> Result:
+    manifest = folder / "out/manifest.json"
+    return CliRunner().invoke(
+        app, ["prepare", str(folder / "raw"), str(folder / "again"), "--like", str(manifest), *more]
+    )
+
+
+def test_options_typed_beside_like_are_refused_by_name(tmp_path: Path) -> None:
+    make_pairs_with_elevation(tmp_path)
+    prepare(tmp_path / "raw", tmp_path / "out", collars=False)
+    refused = run_like(tmp_path, "--seed", "137", "--tile", "300", "--collars", "--no-overlaps")
+    assert isinstance(refused.exception, DataError)
+    told = str(refused.exception)
+    assert "--collars, --tile, --seed, --no-overlaps would not count" in told
+    assert "leave out --like" in told
+    assert not (tmp_path / "again").exists()
+    assert run_like(tmp_path, "--workers", "1").exit_code == 0
+    assert contents(tmp_path / "out") == contents(tmp_path / "again")
+
+
+def test_relative_paths_of_a_manifest_are_looked_for_here_and_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_pairs_with_elevation(tmp_path)
+    here = tmp_path / "here"
+    (here / "lists").mkdir(parents=True)
+    (here / "lists/train.txt").write_text("".join(f"p{n}.tif\n" for n in range(6)), encoding="utf-8")
+    shutil.copytree(tmp_path / "dem", here / "dem")
+    monkeypatch.chdir(here)
+    prepare(tmp_path / "raw", tmp_path / "out", companions=("dem=dem",), splits=Path("lists"))
+    monkeypatch.chdir(tmp_path)  # here is a dem, but no lists
+    shutil.copytree(here / "lists", tmp_path / "out/lists")
+    options = read_manifest_options(Path("out/manifest.json"))
+    assert (options.companions, options.splits) == (("dem=dem",), Path("out/lists"))
+    (tmp_path / "dem").rename(tmp_path / "out/dem")
+    assert read_manifest_options(Path("out/manifest.json")).companions == ("dem=out/dem",)
+    assert run_like(tmp_path).exit_code == 0
+    shutil.rmtree(tmp_path / "out/lists")
+    refused = run_like(tmp_path)
+    assert isinstance(refused.exception, DataError)
+    assert f"lists: --splits: there is no such file. Relative paths start at {tmp_path}." in str(
+        refused.exception
+    )

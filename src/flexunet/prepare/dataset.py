@@ -35,6 +35,7 @@ from .writing import Writer
 
 MANIFEST_FORMAT = "flexunet dataset"
 MANIFEST_VERSION = 4  # also of the way in which files are written: another one gives other bytes
+_PATHS = ("groups", "splits", "vector", "aoi")  # options that name files and folders, beside companions
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,9 @@ def prepare(
 def read_manifest_options(path: Path) -> Options:
     """The options that a dataset was made with, from its manifest.
 
+    Relative paths in them start at the current folder; those that are not there, but are from the folder of
+    the manifest, start at that one.
+
     Raises:
         DataError: no manifest of prepare.
     """
@@ -133,7 +137,28 @@ def read_manifest_options(path: Path) -> Options:
     options, problems = read_options(manifest.get("options", {}))
     if problems:
         raise DataError(f"{path}: holds options that this version does not know:", problems)
-    return options
+    return _found_from(path.parent, options)
+
+
+def _found_from(folder: Path, options: Options) -> Options:
+    """The options with relative paths that are there only below `folder` carried to it."""
+
+    def carried(place: Path) -> Path:
+        there = folder / place
+        return there if not layer_of(place)[0].exists() and layer_of(there)[0].exists() else place
+
+    def of_companion(text: str) -> str:
+        name, _, place = text.partition("=")
+        if place == "own":
+            return text
+        there = carried(Path(place))
+        return text if there == Path(place) else f"{name}={there.as_posix()}"
+
+    paths = {name: getattr(options, name) for name in _PATHS}
+    return options.model_copy(
+        update={name: carried(path) for name, path in paths.items() if path is not None}
+        | {"companions": tuple(of_companion(text) for text in options.companions)}
+    )
 
 
 # ----------------------------------------------------------------------------------- before writing
@@ -142,17 +167,22 @@ def read_manifest_options(path: Path) -> Options:
 def _misplaced(src: Path, dst: Path, options: Options) -> list[Problem]:
     """Files that are not there, folders that overlap."""
     problems = []
-    for name in ("groups", "splits", "vector", "aoi"):
+    for name in _PATHS:
         path: Path | None = getattr(options, name)
         if path is not None and not layer_of(path)[0].exists():
-            problems.append(Problem("there is no such file.", path, where=f"--{name}"))
+            problems.append(_absent("file", path, f"--{name}"))
     for text in options.companions:
         place = text.partition("=")[2]
         if place != "own" and not Path(place).exists():
-            problems.append(Problem("there is no such file or folder.", Path(place), where="--companion"))
+            problems.append(_absent("file or folder", Path(place), "--companion"))
     if src == dst or src in dst.parents or dst in src.parents:
         problems.append(Problem(f"source {src} and destination overlap.", dst, cure="Choose another folder."))
     return problems
+
+
+def _absent(what: str, path: Path, option: str) -> Problem:
+    cure = None if path.is_absolute() else f"Relative paths start at {Path.cwd()}."
+    return Problem(f"there is no such {what}.", path, where=option, cure=cure)
 
 
 def _check_ids(source: Source) -> None:
