@@ -132,7 +132,9 @@ def prepare_command(
         "Enlarge pictures whose shorter edge has fewer pixels; left out: never.",
         min=1,
     ),
-    tile: int = _option(None, "--tile", _SHAPE, "Cut into tiles of this edge in pixels.", min=1),
+    tile: int = _option(
+        None, "--tile", _SHAPE, "Cut into tiles of this edge in pixels, after --size and --min-side.", min=1
+    ),
     tile_overlap: int = _option(0, "--tile-overlap", _SHAPE, "Pixels shared by neighbouring tiles.", min=0),
     min_valid: float = _option(0.5, "--min-valid", _SHAPE, "Least share of valid pixels of a tile."),
     empty_tiles: float = _option(1.0, "--empty-tiles", _SHAPE, "Share of tiles without objects to keep."),

@@ -29,6 +29,7 @@ from .offline import read_variants
 from .options import Options, read_options
 from .pieces import companions_of
 from .planning import Plan, make_plan
+from .resized_pictures import ResizedImage, with_resized
 from .resuming import MANIFEST, Journal, check_destination, growing_folder
 from .split import SPLITS
 from .writing import Writer
@@ -85,8 +86,10 @@ def prepare(
     source, class_notes = with_classes(read_layout(src, options), options)
     _check_ids(source)
     workers = workers or available_cores()
+    source = with_resized(source, options, workers)
     parts, missing_notes = measure(source, options, workers, progress)
     plan = make_plan(source, parts, options, progress)
+    _check_planes(source, plan, options)
     merged, merge_notes = _merged(source, plan, options)
     writer = Writer(source, plan, options, variants, merged, _numbers(plan, options))
     with growing_folder(dst, _fingerprint(source, plan, options), overwrite=overwrite) as folder:
@@ -195,6 +198,18 @@ def _check_ids(source: Source) -> None:
     ]
     if problems:
         raise DataError("Pictures need names of their own:", problems)
+
+
+def _check_planes(source: Source, plan: Plan, options: Options) -> None:
+    """Blocks of one plane: pictures that share pixels lie on each other at their own sizes only."""
+    if options.blocks is None or not plan.overlaps:
+        return
+    if any(isinstance(item.image, ResizedImage) for item in source.items):
+        pair = plan.overlaps[0]
+        raise DataError(
+            f"--blocks: {source.items[pair.first].id} and {source.items[pair.second].id} share pixels, which "
+            "cannot be told for tiles of resized pictures. Leave out --size and --min-side, or --blocks."
+        )
 
 
 def _numbers(plan: Plan, options: Options) -> dict[str, str]:

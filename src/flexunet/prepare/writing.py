@@ -94,6 +94,8 @@ class Writer:
         if part.window is not None:
             window = part.window
             entry["window"] = [window.row, window.col, window.height, window.width]
+            if piece is not None and piece.cut_from_hw is not None:
+                entry["window_of"] = list(piece.cut_from_hw)
         if part.valid_share < 1:
             entry["missing_share"] = round(1 - part.valid_share, 6)
         if part.found:
