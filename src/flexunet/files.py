@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
 
+SHAPEFILE_SIDES = (".shx", ".dbf", ".cpg", ".prj")
+"""Endings of the files that make a Shapefile with the `.shp`."""
+
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
@@ -67,3 +70,16 @@ def layer_of(path: Path) -> tuple[Path, str | None]:
     if not named or path.exists():
         return path, None
     return Path(file), layer
+
+
+def files_of_layer(path: Path) -> tuple[Path, ...]:
+    """The files that a vector layer is read from: of a Shapefile those beside it too."""
+    file = layer_of(path)[0]
+    if file.suffix.lower() != ".shp" or not file.is_file():
+        return (file,)
+    sides = (
+        beside
+        for beside in file.parent.iterdir()
+        if beside.stem == file.stem and beside.suffix.lower() in SHAPEFILE_SIDES
+    )
+    return (file, *sorted(sides))

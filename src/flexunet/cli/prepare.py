@@ -13,6 +13,9 @@ from ..errors import DataError
 _SOURCE, _BANDS, _SHAPE = "Source", "Bands and missing data", "Sizes, tiles, negatives"
 _SPLIT, _OUTPUT = "Split", "Augmentation and output"
 
+_BESIDE_LIKE = ("src", "dst", "like", "workers", "overwrite")
+"""Parameters that say nothing about the bytes of a dataset."""
+
 
 class Terrain(StrEnum):
     """Bands derived from elevation."""
@@ -58,6 +61,7 @@ def _option(default: Any, name: str, panel: str, text: str, **more: Any) -> Any:
 
 
 def prepare_command(
+    context: typer.Context,
     src: Path = typer.Argument(..., help="Raw material: a folder in one of the layouts, or a raster."),
     dst: Path = typer.Argument(
         ..., help="Dataset folder to make: {train,valid,test}/{images,masks,negatives}."
@@ -76,9 +80,14 @@ def prepare_command(
         None, "--mask-pattern", _SOURCE, "Glob of the masks, such as 'LandslideLabel*.png'."
     ),
     vector: Path = _option(
-        None, "--vector", _SOURCE, "Vector layer with the objects of a scene, in any CRS."
+        None,
+        "--vector",
+        _SOURCE,
+        "Vector layer with the objects of a scene, in any CRS: a file, or 'file.gpkg|layername=a'.",
     ),
-    aoi: Path = _option(None, "--aoi", _SOURCE, "Vector layer of what was looked at; outside is ignored."),
+    aoi: Path = _option(
+        None, "--aoi", _SOURCE, "Vector layer of what was looked at, named likewise; outside is ignored."
+    ),
     class_attribute: str = _option(
         None, "--class-attribute", _SOURCE, "Attribute that names the class; left out: one class."
     ),
@@ -123,7 +132,9 @@ def prepare_command(
         "Enlarge pictures whose shorter edge has fewer pixels; left out: never.",
         min=1,
     ),
-    tile: int = _option(None, "--tile", _SHAPE, "Cut into tiles of this edge in pixels.", min=1),
+    tile: int = _option(
+        None, "--tile", _SHAPE, "Cut into tiles of this edge in pixels, after --size and --min-side.", min=1
+    ),
     tile_overlap: int = _option(0, "--tile-overlap", _SHAPE, "Pixels shared by neighbouring tiles.", min=0),
     min_valid: float = _option(0.5, "--min-valid", _SHAPE, "Least share of valid pixels of a tile."),
     empty_tiles: float = _option(1.0, "--empty-tiles", _SHAPE, "Share of tiles without objects to keep."),
@@ -176,7 +187,10 @@ def prepare_command(
     masks: Masks = _option(Masks.AUTO, "--masks", _OUTPUT, "Masks as they are, class indices, or colours."),
     numbered: bool = _option(False, "--numbered", _OUTPUT, "Name pictures 10001, 10002 ..."),
     like: Path = _option(
-        None, "--like", _OUTPUT, "Take all options from this manifest.json (its bytes come out again)."
+        None,
+        "--like",
+        _OUTPUT,
+        "Take all options from this manifest.json (its bytes come out again); others are refused beside it.",
     ),
     workers: int = _option(None, "--workers", _OUTPUT, "Threads; left out: one a core.", min=1),
     overwrite: bool = _option(False, "--overwrite", _OUTPUT, "Replace a dataset that prepare made earlier."),
@@ -194,6 +208,8 @@ def prepare_command(
     from ..prepare import prepare, read_manifest_options
     from .progress import show_progress
 
+    if like is not None:
+        _refuse_beside_like(context, like)
     choices: dict[str, Any] = {
         "layout": layout,
         "image_pattern": image_pattern,
@@ -248,6 +264,25 @@ def prepare_command(
     _print_counts(prepared.counts)
     print(f"{prepared.grouped_count} pictures in {prepared.group_count} groups")
     print(prepared.dir)
+
+
+def _refuse_beside_like(context: typer.Context, like: Path) -> None:
+    """Options that were typed beside --like would have to be passed over."""
+    typed = [
+        parameter.secondary_opts[0]
+        if parameter.secondary_opts and not context.params[parameter.name]
+        else parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name is not None
+        and parameter.name not in _BESIDE_LIKE
+        and (origin := context.get_parameter_source(parameter.name)) is not None
+        and origin.name == "COMMANDLINE"
+    ]
+    if typed:
+        raise DataError(
+            f"--like {like}: all options come from this manifest; {', '.join(typed)} would not count. Leave "
+            "that out; or leave out --like and give all options that you want."
+        )
 
 
 def _print_counts(counts: dict[str, dict[str, int]]) -> None:

@@ -6,8 +6,9 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +17,26 @@ import numpy as np
 
 from ..cores import available_cores
 from ..errors import DataError, Problem
+from ..files import layer_of
 from ..parallel import in_parallel
 from ..progress import Tell
 from .describing import write_data_configs
-from .items import Source
+from .items import Item, Source
 from .layouts import read_layout
 from .measuring import Part, measure, with_classes
 from .merging import merge_labels
 from .offline import read_variants
 from .options import Options, read_options
+from .pieces import companions_of
 from .planning import Plan, make_plan
+from .resized_pictures import ResizedImage, with_resized
 from .resuming import MANIFEST, Journal, check_destination, growing_folder
 from .split import SPLITS
 from .writing import Writer
 
 MANIFEST_FORMAT = "flexunet dataset"
-MANIFEST_VERSION = 3  # also of the way in which files are written: another one gives other bytes
+MANIFEST_VERSION = 4  # also of the way in which files are written: another one gives other bytes
+_PATHS = ("groups", "splits", "vector", "aoi")  # options that name files and folders, beside companions
 
 
 @dataclass(frozen=True)
@@ -81,8 +86,10 @@ def prepare(
     source, class_notes = with_classes(read_layout(src, options), options)
     _check_ids(source)
     workers = workers or available_cores()
+    source = with_resized(source, options, workers)
     parts, missing_notes = measure(source, options, workers, progress)
     plan = make_plan(source, parts, options, progress)
+    _check_planes(source, plan, options)
     merged, merge_notes = _merged(source, plan, options)
     writer = Writer(source, plan, options, variants, merged, _numbers(plan, options))
     with growing_folder(dst, _fingerprint(source, plan, options), overwrite=overwrite) as folder:
@@ -118,6 +125,9 @@ def prepare(
 def read_manifest_options(path: Path) -> Options:
     """The options that a dataset was made with, from its manifest.
 
+    Relative paths in them start at the current folder; those that are not there, but are from the folder of
+    the manifest, start at that one.
+
     Raises:
         DataError: no manifest of prepare.
     """
@@ -130,7 +140,28 @@ def read_manifest_options(path: Path) -> Options:
     options, problems = read_options(manifest.get("options", {}))
     if problems:
         raise DataError(f"{path}: holds options that this version does not know:", problems)
-    return options
+    return _found_from(path.parent, options)
+
+
+def _found_from(folder: Path, options: Options) -> Options:
+    """The options with relative paths that are there only below `folder` carried to it."""
+
+    def carried(place: Path) -> Path:
+        there = folder / place
+        return there if not layer_of(place)[0].exists() and layer_of(there)[0].exists() else place
+
+    def of_companion(text: str) -> str:
+        name, _, place = text.partition("=")
+        if place == "own":
+            return text
+        there = carried(Path(place))
+        return text if there == Path(place) else f"{name}={there.as_posix()}"
+
+    paths = {name: getattr(options, name) for name in _PATHS}
+    return options.model_copy(
+        update={name: carried(path) for name, path in paths.items() if path is not None}
+        | {"companions": tuple(of_companion(text) for text in options.companions)}
+    )
 
 
 # ----------------------------------------------------------------------------------- before writing
@@ -139,17 +170,22 @@ def read_manifest_options(path: Path) -> Options:
 def _misplaced(src: Path, dst: Path, options: Options) -> list[Problem]:
     """Files that are not there, folders that overlap."""
     problems = []
-    for name in ("groups", "splits", "vector", "aoi"):
+    for name in _PATHS:
         path: Path | None = getattr(options, name)
-        if path is not None and not path.exists():
-            problems.append(Problem("there is no such file.", path, where=f"--{name}"))
+        if path is not None and not layer_of(path)[0].exists():
+            problems.append(_absent("file", path, f"--{name}"))
     for text in options.companions:
         place = text.partition("=")[2]
         if place != "own" and not Path(place).exists():
-            problems.append(Problem("there is no such file or folder.", Path(place), where="--companion"))
+            problems.append(_absent("file or folder", Path(place), "--companion"))
     if src == dst or src in dst.parents or dst in src.parents:
         problems.append(Problem(f"source {src} and destination overlap.", dst, cure="Choose another folder."))
     return problems
+
+
+def _absent(what: str, path: Path, option: str) -> Problem:
+    cure = None if path.is_absolute() else f"Relative paths start at {Path.cwd()}."
+    return Problem(f"there is no such {what}.", path, where=option, cure=cure)
 
 
 def _check_ids(source: Source) -> None:
@@ -162,6 +198,18 @@ def _check_ids(source: Source) -> None:
     ]
     if problems:
         raise DataError("Pictures need names of their own:", problems)
+
+
+def _check_planes(source: Source, plan: Plan, options: Options) -> None:
+    """Blocks of one plane: pictures that share pixels lie on each other at their own sizes only."""
+    if options.blocks is None or not plan.overlaps:
+        return
+    if any(isinstance(item.image, ResizedImage) for item in source.items):
+        pair = plan.overlaps[0]
+        raise DataError(
+            f"--blocks: {source.items[pair.first].id} and {source.items[pair.second].id} share pixels, which "
+            "cannot be told for tiles of resized pictures. Leave out --size and --min-side, or --blocks."
+        )
 
 
 def _numbers(plan: Plan, options: Options) -> dict[str, str]:
@@ -204,7 +252,8 @@ def _merged(
 
 def _fingerprint(source: Source, plan: Plan, options: Options) -> str:
     """Changes with anything that could change the bytes written."""
-    files = sorted({path for part in plan.parts for path in _files(part)})
+    items = {part.item.id: part.item for part in plan.parts}
+    files = sorted({path for item in items.values() for path in _files(item, options)})
     stats = [
         (path.as_posix(), path.stat().st_size, path.stat().st_mtime_ns) for path in files if path.exists()
     ]
@@ -215,16 +264,17 @@ def _fingerprint(source: Source, plan: Plan, options: Options) -> str:
         [source.layout, source.root.as_posix()],
         stats,
         sorted(plan.splits.items()),
+        sorted(plan.groups.items()),
     ]
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 
-def _files(part: Part) -> tuple[Path, ...]:
-    mask = part.item.mask
+def _files(item: Item, options: Options) -> tuple[Path, ...]:
+    """Everything that an item is read from."""
     return (
-        *part.item.image.files,
-        *(mask.files if mask is not None else ()),
-        *(p for _, p in part.item.companions),
+        *item.image.files,
+        *(item.mask.files if item.mask is not None else ()),
+        *(path for _, path in companions_of(item, options)),
     )
 
 
@@ -245,12 +295,17 @@ def _kind(entry: Mapping[str, Any]) -> str:
 
 
 def _versions() -> dict[str, str]:
-    return {
+    """Of what decides the bytes; the libraries of polygons only where they are installed."""
+    found = {
         "flexunet": version("flexunet"),
         "numpy": np.__version__,
         "opencv": cv2.__version__,
         "rasterio": version("rasterio"),
     }
+    for name in ("shapely", "pyogrio", "pyproj"):
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def _write_manifest(

@@ -17,7 +17,8 @@ from . import terrain
 from .items import DecodedReader, Item, Labels, PictureFile
 from .missing import collar, find_marks, without_marks
 from .options import Options
-from .resizing import Pixels, Valid, resized
+from .resized_pictures import ResizedImage
+from .resizing import Pixels, Valid, resized, resized_grid
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Piece:
     """Missing data that no file declares."""
     notes: tuple[str, ...] = ()
     """What was done to the picture on reading, for people."""
+    cut_from_hw: tuple[int, int] | None = None
+    """The size of the resized picture that this is a tile of."""
 
     @property
     def size_hw(self) -> tuple[int, int]:
@@ -50,6 +53,8 @@ def read_piece(item: Item, options: Options, window: Window | None, *, labelled:
     Raises:
         DataError, RasterError: something cannot be read or does not fit.
     """
+    if isinstance(item.image, ResizedImage):
+        return _read_resized(item, item.image, options, window)
     with _opened(item, window) as reader:
         size_hw = reader.shape[1], reader.shape[2]
         pixels, valid = reader.read_valid(window)
@@ -58,7 +63,7 @@ def read_piece(item: Item, options: Options, window: Window | None, *, labelled:
         valid, found = _undeclared(pixels, valid, around)
         own, notes = len(pixels), reader.notes if isinstance(reader, DecodedReader) else ()
         extras = [
-            _companion(name, path, grid, size_hw, window, item) for name, path in _companions(item, options)
+            _companion(name, path, grid, size_hw, window, item) for name, path in companions_of(item, options)
         ]
         bands, known, extra_names = _joined(extras)
         if options.terrain:
@@ -99,12 +104,39 @@ def resized_piece(piece: Piece, size_hw: tuple[int, int]) -> Piece:
             cv2.resize(labels, size_hw[::-1], interpolation=cv2.INTER_NEAREST_EXACT), np.uint8
         )
         labels[~valid] = IGNORE_INDEX
-    a, b, c, d, e, f = piece.grid.transform
-    down, across = piece.size_hw[0] / size_hw[0], piece.size_hw[1] / size_hw[1]
-    grid = piece.grid
-    if grid.is_georeferenced:
-        grid = Grid((a * across, b * down, c, d * across, e * down, f), grid.crs_wkt)
+    grid = resized_grid(piece.grid, piece.size_hw, size_hw)
     return replace(piece, pixels=pixels, valid=valid, labels=labels, grid=grid)
+
+
+def _read_resized(item: Item, image: ResizedImage, options: Options, window: Window | None) -> Piece:
+    """A window of the resized picture, read and looked through at its own size, with labels."""
+    original = replace(item, image=image.original)
+    with _opened(original, window) as reader:
+        size_hw = reader.shape[1], reader.shape[2]
+    wanted = image.size_of(size_hw)
+    if wanted == size_hw:
+        return read_piece(original, options, window, labelled=True)
+
+    def whole() -> Piece:
+        return resized_piece(read_piece(original, options, None, labelled=True), wanted)
+
+    piece: Piece = image.kept.of(item.id, whole)
+    return piece if window is None else _cut(piece, window)
+
+
+def _cut(piece: Piece, window: Window) -> Piece:
+    """A window of the piece, with arrays of its own."""
+    assert piece.labels is not None
+    valid = piece.valid[window.rows, window.cols].copy()
+    return replace(
+        piece,
+        pixels=piece.pixels[:, window.rows, window.cols].copy(),
+        valid=valid,
+        labels=piece.labels[window.rows, window.cols].copy(),
+        grid=piece.grid.shifted(window.row, window.col) if piece.grid.is_georeferenced else piece.grid,
+        found=() if valid.all() else piece.found,
+        cut_from_hw=piece.size_hw,
+    )
 
 
 def _opened(item: Item, window: Window | None) -> RasterReader:
@@ -138,7 +170,7 @@ def _undeclared(pixels: Pixels, valid: Valid, around: Valid | None) -> tuple[Val
     return valid, tuple(found)
 
 
-def _companions(item: Item, options: Options) -> list[tuple[str, Path]]:
+def companions_of(item: Item, options: Options) -> list[tuple[str, Path]]:
     """Name and file of the item's companions: those that the options name."""
     found = []
     own = dict(item.companions)
@@ -210,7 +242,7 @@ def _elevation(
     item: Item, reader: RasterReader, options: Options, window: Window
 ) -> tuple[NDArray[np.float32], Valid]:
     """The band that `dem` names: a companion, a band number, or (left out) the only candidate."""
-    companions = dict(_companions(item, options))
+    companions = dict(companions_of(item, options))
     name = options.dem or ("dem" if "dem" in companions else "1" if reader.shape[0] == 1 else "")
     if name.isdecimal() and name not in companions:
         if not 1 <= int(name) <= reader.shape[0]:
@@ -229,10 +261,11 @@ def _elevation(
 
 
 def picture_for_matching(item: Item) -> Pixels:
-    """(H, W, C) as `find_overlaps` takes it, colours as BGR.
+    """(H, W, C) as `find_overlaps` takes it, colours as BGR; at its own size, or nothing would be equal.
 
     Which thin strips of shared ground are found depends a little on the order of the channels; splits that
     results stand on were made with this one.
     """
-    with item.image.open() as reader:
+    image = item.image.original if isinstance(item.image, ResizedImage) else item.image
+    with image.open() as reader:
         return np.ascontiguousarray(reader.read()[::-1].transpose(1, 2, 0))

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..raster import Grid
 from .options import Options
 
 Pixels = NDArray[Any]
@@ -16,7 +17,12 @@ _BANDS_A_CALL = 4
 
 
 def output_size(size_hw: tuple[int, int], options: Options) -> tuple[int, int]:
-    """Height and width that a picture is brought to."""
+    """Height and width that a picture is brought to; tiles stay, they are cut from resized pictures."""
+    return size_hw if options.tile is not None else asked_size(size_hw, options)
+
+
+def asked_size(size_hw: tuple[int, int], options: Options) -> tuple[int, int]:
+    """Height and width that `size` or `min_side` ask for a whole picture."""
     if options.size is not None:
         return options.size
     return size_hw if options.min_side is None else enlarged_size(size_hw, options.min_side)
@@ -29,6 +35,15 @@ def enlarged_size(size_hw: tuple[int, int], min_side: int) -> tuple[int, int]:
         return size_hw
     height, width = (round(edge * min_side / short) for edge in size_hw)
     return height, width
+
+
+def resized_grid(grid: Grid, size_hw: tuple[int, int], new_hw: tuple[int, int]) -> Grid:
+    """The grid of a picture of `size_hw` at another size; without coordinates it stays one of pixels."""
+    if not grid.is_georeferenced:
+        return grid
+    a, b, c, d, e, f = grid.transform
+    down, across = size_hw[0] / new_hw[0], size_hw[1] / new_hw[1]
+    return Grid((a * across, b * down, c, d * across, e * down, f), grid.crs_wkt)
 
 
 def resized(pixels: Pixels, valid: Valid, size_hw: tuple[int, int]) -> tuple[Pixels, Valid]:

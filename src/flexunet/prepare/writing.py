@@ -19,7 +19,7 @@ from .measuring import Part
 from .offline import Variant
 from .options import Options
 from .picture_files import copied_mask_bytes, image_suffix, write_image, write_mask
-from .pieces import Piece, read_piece, resized_piece
+from .pieces import Piece, companions_of, read_piece, resized_piece
 from .planning import Plan
 from .settings import decodes_otherwise, read_settings
 
@@ -94,6 +94,8 @@ class Writer:
         if part.window is not None:
             window = part.window
             entry["window"] = [window.row, window.col, window.height, window.width]
+            if piece is not None and piece.cut_from_hw is not None:
+                entry["window_of"] = list(piece.cut_from_hw)
         if part.valid_share < 1:
             entry["missing_share"] = round(1 - part.valid_share, 6)
         if part.found:
@@ -124,11 +126,14 @@ class Writer:
             piece = piece or self._piece(part)
             target = _place(folder, split, kind, f"{stem}{image_suffix(piece)}")
             write_image(target, piece)
-        files = {"image": self._told(target, folder, image.files)}
+        files: Entry = {"image": self._told(target, folder, image.files)}
         if kind == "images":
             files["mask"] = self._mask(part, piece, folder, split, target.suffix)
         if part.item.id in self.merged and part.item.mask is not None:
             files["original_mask"] = self._original(part, folder, split, target.suffix)
+        companions = companions_of(part.item, self.options)
+        if companions:
+            files["companions"] = [{"name": name, **self._sources([path])} for name, path in companions]
         return files
 
     def _mask(self, part: Part, piece: Piece | None, folder: Path, split: str, image_ending: str) -> Entry:
@@ -199,15 +204,17 @@ class Writer:
         return entry
 
     def _told(self, target: Path, folder: Path, sources: Sequence[Path]) -> Entry:
-        """File and checksums; several sources are listed."""
+        """File, sources and checksums."""
         told: Entry = {"file": target.relative_to(folder).as_posix()}
-        names = [_relative(path, self.source.root) for path in sources]
-        sums = [_source_sha256(path, path.stat().st_mtime_ns) for path in sources]
+        return told | self._sources(sources) | {"sha256": sha256_of(target)}
+
+    def _sources(self, paths: Sequence[Path]) -> Entry:
+        """Names and checksums of files that something was read from; several are listed."""
+        names = [_relative(path, self.source.root) for path in paths]
+        sums = [_source_sha256(path, path.stat().st_mtime_ns) for path in paths]
         if len(names) == 1:
-            told |= {"source": names[0], "source_sha256": sums[0]}
-        elif names:
-            told |= {"source": names, "source_sha256": sums}
-        return told | {"sha256": sha256_of(target)}
+            return {"source": names[0], "source_sha256": sums[0]}
+        return {"source": names, "source_sha256": sums} if names else {}
 
 
 @lru_cache(maxsize=4096)

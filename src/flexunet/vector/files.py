@@ -14,6 +14,7 @@ from typing import Any, Literal
 import pyarrow.parquet
 
 from ..errors import DataError, FlexunetError, RasterError
+from ..files import SHAPEFILE_SIDES
 from .libraries import pyarrow, pyogrio, pyproj
 
 Format = Literal["gpkg", "geojson", "parquet", "shp"]
@@ -27,7 +28,6 @@ FORMATS: dict[str, Format] = {
 }
 _DRIVERS = {"gpkg": "GPKG", "geojson": "GeoJSON", "shp": "ESRI Shapefile"}
 _OPTIONS = {"geojson": {"RFC7946": "YES", "COORDINATE_PRECISION": "9"}, "shp": {"ENCODING": "UTF-8"}}
-_SIDES = (".shx", ".dbf", ".cpg", ".prj")
 GEOMETRY = "geometry"
 
 
@@ -47,7 +47,7 @@ def paths_of(path: Path) -> tuple[Path, ...]:
     """All files that a layer at `path` consists of."""
     if format_of(path) != "shp":
         return (path,)
-    return (path, *(path.with_suffix(side) for side in _SIDES))
+    return (path, *(path.with_suffix(side) for side in SHAPEFILE_SIDES))
 
 
 def write_layer(path: Path, schema: Any, batches: Iterable[Any], crs_wkt: str | None, layer: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import DataError, FlexunetError, Problem
+from ...files import files_of_layer
 from ...raster import RasterReader, open_raster
 from ...vector.aoi import AreaOfInterest, LabelLayer
 from ...vector.layers import read_layer
@@ -145,7 +146,10 @@ def _mask(
         aoi = AreaOfInterest.from_file(options.aoi, reader.grid, reader.shape)
         notes += aoi.notes
     _note_small(drawn, reader, layer, notes)
-    return LayerMask((layer, *((options.aoi,) if options.aoi else ())), drawn, aoi)
+    layers = (layer, options.aoi) if options.aoi is not None else (layer,)
+    # Both may be layers of one file.
+    files = dict.fromkeys(file for path in layers for file in files_of_layer(path))
+    return LayerMask(tuple(files), drawn, aoi)
 
 
 def _note_small(drawn: LabelLayer, reader: RasterReader, layer: Path, notes: list[str]) -> None:
