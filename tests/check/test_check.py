@@ -13,6 +13,7 @@ from command_line import flexunet
 from flexunet.check import Check, check, find_dataset, set_aside, write_report
 from flexunet.check.findings.frame import iou_of_margin, iou_without_looking
 from flexunet.check.footprints import overlapping_footprints
+from flexunet.check.links import Link
 from flexunet.check.names import sibling_groups, source_name
 from flexunet.errors import DataError, OutputExistsError
 from flexunet.prepare import prepare
@@ -97,6 +98,13 @@ def test_shared_ground_is_found_to_the_pixel_and_its_labels_compared(tmp_path: P
     assert (link.reason, link.describe_map()) == ("shared ground", "shifted by +40 columns, +30 rows")
     assert "contradicting labels" in kinds(found)
     assert found.agreements[0].iou == 0
+
+
+def test_the_place_of_a_copy_knows_no_negative_zero() -> None:
+    turned = np.array([[2.0, 0, -0.3], [0, 2.0, -0.0]])
+    assert Link(0, 1, "copy", turned).describe_map().endswith("corner at column 0, row 0")
+    shifted = np.array([[1.0, 0, -0.4], [0, 1.0, 3]])
+    assert Link(0, 1, "copy", shifted).describe_map() == "shifted by +0 columns, +3 rows"
 
 
 def test_augmentation_siblings_are_known_by_name_even_if_the_pixels_are_not(tmp_path: Path) -> None:
