@@ -239,6 +239,34 @@ def test_classes_of_a_scene_come_from_an_attribute_and_outside_the_aoi_is_ignore
         assert (labels[20:] == 255).all(), "the area of interest ends after 20 rows"
 
 
+def test_tiles_outside_the_aoi_are_no_negatives(tmp_path: Path) -> None:
+    make_scene(tmp_path / "raw")
+    x, y = GRID.transform[2], GRID.transform[5]
+    square = [[x, y], [x + 9000, y], [x + 9000, y - 200], [x, y - 200], [x, y]]  # the upper 20 rows
+    crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32643"}}
+    geometry = {"type": "Polygon", "coordinates": [square]}
+    feature = {"type": "Feature", "properties": {}, "geometry": geometry}
+    aoi = tmp_path / "aoi.geojson"
+    aoi.write_text(json.dumps({"type": "FeatureCollection", "crs": crs, "features": [feature]}))
+    prepared = prepare(tmp_path / "raw", tmp_path / "out", aoi=aoi, tile=20, shares=(4, 1, 1))
+    items = json.loads((tmp_path / "out/manifest.json").read_text(encoding="utf-8"))["items"]
+    assert {item["id"].split("_")[1] for item in items} == {"r00000"}, "rows 20 to 39 have no label"
+    assert any("18 tiles left out" in note for note in prepared.notes)
+
+
+def test_tiles_with_hardly_a_label_are_left_out(tmp_path: Path) -> None:
+    for n in range(COUNT):
+        labels = truth(n)
+        labels[:, 25:] = 255
+        save(tmp_path / "raw/images" / f"ls{n}.png", picture(n))
+        save(tmp_path / "raw/masks" / f"ls{n}.png", labels)
+    for least, columns in ((0.5, {"c00000"}), (0.2, {"c00000", "c00020"})):
+        out = tmp_path / f"out{least}"
+        prepare(tmp_path / "raw", out, ignore_value=255, tile=20, min_valid=least, shares=(4, 1, 1))
+        items = json.loads((out / "manifest.json").read_text(encoding="utf-8"))["items"]
+        assert {item["id"].split("_")[2] for item in items} == columns
+
+
 def test_crossing_polygons_are_mended_and_reported(tmp_path: Path) -> None:
     make_text_polygons(tmp_path / "raw")
     bow_tie = "5 5\n25 25\n25 5\n5 25\n"
