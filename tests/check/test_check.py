@@ -17,7 +17,7 @@ from flexunet.check.links import Link
 from flexunet.check.names import sibling_groups, source_name
 from flexunet.errors import DataError, OutputExistsError
 from flexunet.prepare import prepare
-from flexunet.raster import Grid
+from flexunet.raster import Grid, write_raster
 
 Pixels = NDArray[np.uint8]
 
@@ -159,6 +159,73 @@ def test_unusable_files_and_masks_are_faults_and_the_rest_is_checked(tmp_path: P
     assert kinds(found) == {"pairing", "unreadable", "unusable masks"}
     assert found.faulty
     assert len(found.facts) == 9
+
+
+def float_scenes(root: Path, change: Callable[[NDArray[np.float32]], None]) -> None:
+    """Two training pictures of two float bands, the first one changed."""
+    for number in range(2):
+        bands = picture(number).transpose(2, 0, 1)[:2].astype(np.float32) + 20
+        if number == 0:
+            change(bands)
+        for kind, pixels in (("images", bands), ("masks", mask(place=20 + 9 * number)[None])):
+            path = root / "train" / kind / f"scene{number}.tif"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_raster(path, pixels, Grid())
+
+
+def cut_a_corner(bands: NDArray[np.float32]) -> None:
+    rows, columns = np.mgrid[:96, :110]
+    bands[:, rows + columns < 40] = 0
+
+
+def leave_gaps(bands: NDArray[np.float32]) -> None:
+    bands[0, 50:60, 60:80] = -32767
+
+
+def spoil_floats(bands: NDArray[np.float32]) -> None:
+    bands[0, 50:60, 60:80] = 3.4e38
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [(cut_a_corner, "a collar of zeros"), (leave_gaps, "-32767 in 1.9%"), (spoil_floats, None)],
+)
+def test_missing_data_that_check_names_is_what_prepare_carries(
+    change: Callable[[NDArray[np.float32]], None], told: str | None, tmp_path: Path
+) -> None:
+    float_scenes(tmp_path / "raw", change)
+    found = check(tmp_path / "raw")
+    undeclared = [item for item in found.findings if item.kind == "undeclared missing values"]
+    assert [told in item.items[0] for item in undeclared if told] == ([True] if told else [])
+    prepare(tmp_path / "raw/train", tmp_path / "out", shares=(1, 1, 0))
+    carried = check(tmp_path / "out")
+    assert "undeclared missing values" not in kinds(carried)
+    (lacking,) = (item for item in carried.findings if item.kind == "missing values")
+    assert len(lacking.items) == 1
+    assert "scene0" in lacking.items[0]
+
+
+def test_a_block_of_one_value_in_a_band_is_noted_and_not_called_missing(tmp_path: Path) -> None:
+    def change(bands: NDArray[np.float32]) -> None:
+        bands[1, :, :60] = 0
+
+    float_scenes(tmp_path, change)
+    found = check(tmp_path)
+    (block,) = (item for item in found.findings if item.kind == "blocks of one value")
+    assert block.severity == "note"
+    assert block.items == ("train/scene0: band 2 is 0 in a block of 55% of the pixels",)
+    assert not {"undeclared missing values", "constant bands"} & kinds(found)
+
+
+def test_saturated_pixels_are_told_apart_from_missing_ones(tmp_path: Path) -> None:
+    bands = picture(0).transpose(2, 0, 1).astype(np.uint16) + 20
+    bands[1, 40:60, 40:60] = 65535
+    for kind, pixels in (("images", bands), ("masks", mask()[None])):
+        (tmp_path / "train" / kind).mkdir(parents=True)
+        write_raster(tmp_path / "train" / kind / "scene.tif", pixels, Grid())
+    (bright,) = (item for item in check(tmp_path).findings if item.kind == "saturated")
+    assert bright.items == ("train/scene: 3.8% of the pixels",)
+    assert "--nodata 65535" in bright.cure
 
 
 def test_masks_that_repeat_are_empty_or_all_object_are_named(tmp_path: Path) -> None:
