@@ -228,6 +228,31 @@ def test_saturated_pixels_are_told_apart_from_missing_ones(tmp_path: Path) -> No
     assert "--nodata 65535" in bright.cure
 
 
+def test_a_region_of_a_foreign_colour_is_a_warning_and_seams_are_a_note(tmp_path: Path) -> None:
+    def paint(root: Path) -> None:
+        for number, split in enumerate(("train", "train", "valid", "test")):
+            labels = np.repeat(mask(place=12 + 6 * number)[..., None], 3, axis=2)
+            if number == 0:
+                labels[80:91, 80:91] = (0, 0, 255)  # red, as OpenCV writes it
+            if number == 1:
+                colours = np.random.default_rng(0).integers(0, 200, (11, 11))
+                labels[80:91, 80:91, 2] = colours
+            write(root, split, f"scene{number}", picture(number), labels)
+        (root / "c.toml").write_text(
+            '[data]\nroot = "."\nclasses = [{name = "background", colour = [0, 0, 0]}, '
+            '{name = "slide", colour = [255, 255, 255]}]\n'
+        )
+
+    paint(tmp_path)
+    found = check(tmp_path / "c.toml")
+    (foreign,) = (item for item in found.findings if item.kind == "foreign colour")
+    assert foreign.severity == "warning"
+    assert "1 file: some pixels are rgb(255,0,0), no class colour" in foreign.text
+    assert foreign.items[0].startswith("train/scene0: 1.15% of the pixels")
+    assert "data.classes" in foreign.cure
+    assert not found.faulty
+
+
 def test_masks_that_repeat_are_empty_or_all_object_are_named(tmp_path: Path) -> None:
     def odd(root: Path) -> None:
         write(root, "train", "scene0", picture(0), mask(place=31))

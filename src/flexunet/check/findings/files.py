@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from ...data.colours import FOREIGN
 from ...raster.missing import SATURATED
 from ..dataset import Dataset
 from ..facts import Facts, Unreadable
@@ -136,10 +137,16 @@ def notes(dataset: Dataset, facts: Sequence[Facts]) -> list[Finding]:
     for item in facts:
         for note in item.notes:
             kinds[_SHARE.sub("some pixels", note.partition(" (")[0])].append(f"{item.member.name}: {note}")
-    found = [
-        Finding("note", "reading", f"{counted(len(lines), 'file')}: {kind}", tuple(lines))
-        for kind, lines in kinds.items()
-    ]
+    found = []
+    for kind, lines in kinds.items():
+        text = f"{counted(len(lines), 'file')}: {kind}"
+        if kind.endswith(FOREIGN):
+            cure = (
+                "Add the class to data.classes, or set data.ignore_colour: else the nearest class is taken."
+            )
+            found.append(Finding("warning", "foreign colour", text, tuple(lines), cure))
+        else:
+            found.append(Finding("note", "reading", text, tuple(lines)))
     if len(dataset.splits) == 1:
         text = f"there is one split only ({dataset.splits[0]}): leakage between splits cannot be told"
         cure = "flexunet prepare splits it and keeps pictures of the same ground together."
