@@ -13,10 +13,11 @@ from command_line import flexunet
 from flexunet.check import Check, check, find_dataset, set_aside, write_report
 from flexunet.check.findings.frame import iou_of_margin, iou_without_looking
 from flexunet.check.footprints import overlapping_footprints
+from flexunet.check.links import Link
 from flexunet.check.names import sibling_groups, source_name
 from flexunet.errors import DataError, OutputExistsError
 from flexunet.prepare import prepare
-from flexunet.raster import Grid
+from flexunet.raster import Grid, write_raster
 
 Pixels = NDArray[np.uint8]
 
@@ -99,6 +100,13 @@ def test_shared_ground_is_found_to_the_pixel_and_its_labels_compared(tmp_path: P
     assert found.agreements[0].iou == 0
 
 
+def test_the_place_of_a_copy_knows_no_negative_zero() -> None:
+    turned = np.array([[2.0, 0, -0.3], [0, 2.0, -0.0]])
+    assert Link(0, 1, "copy", turned).describe_map().endswith("corner at column 0, row 0")
+    shifted = np.array([[1.0, 0, -0.4], [0, 1.0, 3]])
+    assert Link(0, 1, "copy", shifted).describe_map() == "shifted by +0 columns, +3 rows"
+
+
 def test_augmentation_siblings_are_known_by_name_even_if_the_pixels_are_not(tmp_path: Path) -> None:
     name = "distorted_0.02_rsigma0.5_sigma40_scene3"
     found = dataset(tmp_path, lambda root: write(root, "test", name, picture(500), mask()))
@@ -151,6 +159,98 @@ def test_unusable_files_and_masks_are_faults_and_the_rest_is_checked(tmp_path: P
     assert kinds(found) == {"pairing", "unreadable", "unusable masks"}
     assert found.faulty
     assert len(found.facts) == 9
+
+
+def float_scenes(root: Path, change: Callable[[NDArray[np.float32]], None]) -> None:
+    """Two training pictures of two float bands, the first one changed."""
+    for number in range(2):
+        bands = picture(number).transpose(2, 0, 1)[:2].astype(np.float32) + 20
+        if number == 0:
+            change(bands)
+        for kind, pixels in (("images", bands), ("masks", mask(place=20 + 9 * number)[None])):
+            path = root / "train" / kind / f"scene{number}.tif"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_raster(path, pixels, Grid())
+
+
+def cut_a_corner(bands: NDArray[np.float32]) -> None:
+    rows, columns = np.mgrid[:96, :110]
+    bands[:, rows + columns < 40] = 0
+
+
+def leave_gaps(bands: NDArray[np.float32]) -> None:
+    bands[0, 50:60, 60:80] = -32767
+
+
+def spoil_floats(bands: NDArray[np.float32]) -> None:
+    bands[0, 50:60, 60:80] = 3.4e38
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [(cut_a_corner, "a collar of zeros"), (leave_gaps, "-32767 in 1.9%"), (spoil_floats, None)],
+)
+def test_missing_data_that_check_names_is_what_prepare_carries(
+    change: Callable[[NDArray[np.float32]], None], told: str | None, tmp_path: Path
+) -> None:
+    float_scenes(tmp_path / "raw", change)
+    found = check(tmp_path / "raw")
+    undeclared = [item for item in found.findings if item.kind == "undeclared missing values"]
+    assert [told in item.items[0] for item in undeclared if told] == ([True] if told else [])
+    prepare(tmp_path / "raw/train", tmp_path / "out", shares=(1, 1, 0))
+    carried = check(tmp_path / "out")
+    assert "undeclared missing values" not in kinds(carried)
+    (lacking,) = (item for item in carried.findings if item.kind == "missing values")
+    assert len(lacking.items) == 1
+    assert "scene0" in lacking.items[0]
+
+
+def test_a_block_of_one_value_in_a_band_is_noted_and_not_called_missing(tmp_path: Path) -> None:
+    def change(bands: NDArray[np.float32]) -> None:
+        bands[1, :, :60] = 0
+
+    float_scenes(tmp_path, change)
+    found = check(tmp_path)
+    (block,) = (item for item in found.findings if item.kind == "blocks of one value")
+    assert block.severity == "note"
+    assert block.items == ("train/scene0: band 2 is 0 in a block of 55% of the pixels",)
+    assert not {"undeclared missing values", "constant bands"} & kinds(found)
+
+
+def test_saturated_pixels_are_told_apart_from_missing_ones(tmp_path: Path) -> None:
+    bands = picture(0).transpose(2, 0, 1).astype(np.uint16) + 20
+    bands[1, 40:60, 40:60] = 65535
+    for kind, pixels in (("images", bands), ("masks", mask()[None])):
+        (tmp_path / "train" / kind).mkdir(parents=True)
+        write_raster(tmp_path / "train" / kind / "scene.tif", pixels, Grid())
+    (bright,) = (item for item in check(tmp_path).findings if item.kind == "saturated")
+    assert bright.items == ("train/scene: 3.8% of the pixels",)
+    assert "--nodata 65535" in bright.cure
+
+
+def test_a_region_of_a_foreign_colour_is_a_warning_and_seams_are_a_note(tmp_path: Path) -> None:
+    def paint(root: Path) -> None:
+        for number, split in enumerate(("train", "train", "valid", "test")):
+            labels = np.repeat(mask(place=12 + 6 * number)[..., None], 3, axis=2)
+            if number == 0:
+                labels[80:91, 80:91] = (0, 0, 255)  # red, as OpenCV writes it
+            if number == 1:
+                colours = np.random.default_rng(0).integers(0, 200, (11, 11))
+                labels[80:91, 80:91, 2] = colours
+            write(root, split, f"scene{number}", picture(number), labels)
+        (root / "c.toml").write_text(
+            '[data]\nroot = "."\nclasses = [{name = "background", colour = [0, 0, 0]}, '
+            '{name = "slide", colour = [255, 255, 255]}]\n'
+        )
+
+    paint(tmp_path)
+    found = check(tmp_path / "c.toml")
+    (foreign,) = (item for item in found.findings if item.kind == "foreign colour")
+    assert foreign.severity == "warning"
+    assert "1 file: some pixels are rgb(255,0,0), no class colour" in foreign.text
+    assert foreign.items[0].startswith("train/scene0: 1.15% of the pixels")
+    assert "data.classes" in foreign.cure
+    assert not found.faulty
 
 
 def test_masks_that_repeat_are_empty_or_all_object_are_named(tmp_path: Path) -> None:

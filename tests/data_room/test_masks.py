@@ -301,6 +301,7 @@ def test_foreign_colours_are_listed_and_the_tolerance_is_the_users(tmp_path: Pat
         decode_mask(path, config())
     mask = decode_mask(path, config(off_map_tolerance=0.1))
     assert mask.notes[1].startswith("5.00% are far from every class colour ((0, 255, 0) 5.00%)")
+    assert mask.notes[2].startswith("5.00% of the pixels are rgb(0,255,0), no class colour")
 
 
 def test_a_colour_saved_one_off_is_snapped_and_reported(tmp_path: Path) -> None:

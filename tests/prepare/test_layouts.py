@@ -239,6 +239,84 @@ def test_classes_of_a_scene_come_from_an_attribute_and_outside_the_aoi_is_ignore
         assert (labels[20:] == 255).all(), "the area of interest ends after 20 rows"
 
 
+def test_tiles_outside_the_aoi_are_no_negatives(tmp_path: Path) -> None:
+    make_scene(tmp_path / "raw")
+    x, y = GRID.transform[2], GRID.transform[5]
+    square = [[x, y], [x + 9000, y], [x + 9000, y - 200], [x, y - 200], [x, y]]  # the upper 20 rows
+    crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32643"}}
+    geometry = {"type": "Polygon", "coordinates": [square]}
+    feature = {"type": "Feature", "properties": {}, "geometry": geometry}
+    aoi = tmp_path / "aoi.geojson"
+    aoi.write_text(json.dumps({"type": "FeatureCollection", "crs": crs, "features": [feature]}))
+    prepared = prepare(tmp_path / "raw", tmp_path / "out", aoi=aoi, tile=20, shares=(4, 1, 1))
+    items = json.loads((tmp_path / "out/manifest.json").read_text(encoding="utf-8"))["items"]
+    assert {item["id"].split("_")[1] for item in items} == {"r00000"}, "rows 20 to 39 have no label"
+    assert any("18 tiles left out" in note for note in prepared.notes)
+
+
+def test_tiles_with_hardly_a_label_are_left_out(tmp_path: Path) -> None:
+    for n in range(COUNT):
+        labels = truth(n)
+        labels[:, 25:] = 255
+        save(tmp_path / "raw/images" / f"ls{n}.png", picture(n))
+        save(tmp_path / "raw/masks" / f"ls{n}.png", labels)
+    for least, columns in ((0.5, {"c00000"}), (0.2, {"c00000", "c00020"})):
+        out = tmp_path / f"out{least}"
+        prepare(tmp_path / "raw", out, ignore_value=255, tile=20, min_valid=least, shares=(4, 1, 1))
+        items = json.loads((out / "manifest.json").read_text(encoding="utf-8"))["items"]
+        assert {item["id"].split("_")[2] for item in items} == columns
+
+
+def via_entry(number: int, shift: float = 0, name: str = "slide") -> dict[str, Any]:
+    xs, ys = [list(axis) for axis in zip(*RINGS[number], strict=True)]
+    shape = {"name": "polygon", "all_points_x": [x + shift for x in xs], "all_points_y": ys}
+    region = {"shape_attributes": shape, "region_attributes": {"type": name}}
+    return {f"ls{number}.jpg1": {"filename": f"ls{number}.jpg", "regions": [region]}}
+
+
+def test_all_via_files_are_read_and_their_regions_merged(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    make_via(raw)
+    entries = [via_entry(n) for n in range(COUNT)]
+    one, other = entries[0] | entries[1] | entries[2], via_entry(0) | via_entry(1, shift=10)
+    (raw / "via.json").write_text(json.dumps(one))
+    (raw / "via_2.json").write_text(json.dumps(other | entries[3] | entries[4] | entries[5]))
+    prepared = prepare(raw, tmp_path / "out", masks="index", shares=(4, 1, 1))
+    items = json.loads((tmp_path / "out/manifest.json").read_text(encoding="utf-8"))["items"]
+    assert {item["id"] for item in items} == {f"ls{n}" for n in range(COUNT)}
+    for item in items:
+        number = int(item["id"][-1])
+        expected = truth(number)
+        if number == 1:
+            expected[:, 10:] |= truth(1)[:, :-10]
+        labels = read_mask_picture(tmp_path / "out" / item["mask"]["file"]).bands[0]
+        assert (labels == expected).all(), number
+    assert any("2 images are in several VIA files" in note for note in prepared.notes)
+    assert not any("not annotated" in note for note in prepared.notes)
+
+
+def test_via_files_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
+    make_via(tmp_path / "raw")
+    for name in ("slide", "debris"):
+        (tmp_path / f"raw/{name}.json").write_text(json.dumps(via_entry(0, name=name)))
+    (tmp_path / "raw/via.json").unlink()
+    with pytest.raises(DataError, match=r"slide\.json.*'slide' here, but 'debris'"):
+        prepare(tmp_path / "raw", tmp_path / "out", class_attribute="type")
+
+
+@pytest.mark.parametrize("layout", ["via", "labelme"])
+def test_images_that_no_annotation_names_are_left_out_or_negatives(layout: str, tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    MAKERS[layout](raw)
+    save(raw / "bare.png", picture(7))
+    save(raw / "negatives" / "empty.png", picture(8))
+    prepared = prepare(raw, tmp_path / "out", shares=(5, 1, 1))
+    assert sum(kinds.get("negatives", 0) for kinds in prepared.counts.values()) == 1
+    (note,) = (note for note in prepared.notes if "not annotated" in note)
+    assert note.startswith("1 images are not annotated: left out (the first one: bare.png)")
+    assert "negatives/" in note
+
+
 def test_crossing_polygons_are_mended_and_reported(tmp_path: Path) -> None:
     make_text_polygons(tmp_path / "raw")
     bow_tie = "5 5\n25 25\n25 5\n5 25\n"

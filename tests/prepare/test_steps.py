@@ -17,11 +17,11 @@ from flexunet.config import read_config
 from flexunet.errors import DataError
 from flexunet.prepare import Options, prepare, read_manifest_options
 from flexunet.prepare.merging import merge_labels
-from flexunet.prepare.missing import collar, find_marks
 from flexunet.prepare.picture_files import marked
 from flexunet.prepare.terrain import CellSize, band_names, derive
 from flexunet.prepare.tiling import Ground, tile_windows, too_near
 from flexunet.raster import Grid, read_mask_picture, read_picture, write_raster
+from flexunet.raster.missing import collar, find_marks
 from shared_data import SHARED, needs_shared
 
 
@@ -244,11 +244,38 @@ def test_marks_and_collars_are_found_and_dark_ground_is_not() -> None:
     picture = np.full((3, 30, 40), 90, np.uint8)
     picture[:, :, :5] = 0
     picture[:, 10:20, 20:30] = 0
-    found = collar(picture)
+    valid = np.ones((30, 40), bool)
+    found = collar(picture, valid)
     assert found is not None
     assert found[:, :5].all()
     assert found.sum() == 150
-    assert collar(picture[:1]) is None
+    assert collar(picture[:2], valid) is None
+
+
+def test_marks_are_found_beside_each_other_and_beside_deep_bands() -> None:
+    valid = np.ones((30, 40), bool)
+    bands = np.random.default_rng(0).uniform(-6000, 5000, (2, 30, 40)).astype(np.float32)
+    assert find_marks(bands, valid) == ()
+    bands[0] = np.abs(bands[0])
+    bands[0, :2], bands[0, 2:4], bands[0, 4:6] = -9999, -32768, -32767
+    assert find_marks(bands, valid) == (-9999.0, -32768.0, -32767.0)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_collars_of_few_float_bands_are_told_from_sea(count: int) -> None:
+    rows, columns = np.mgrid[:60, :80]
+    land = np.random.default_rng(0).uniform(200, 300, (count, 60, 80)).astype(np.float32)
+    valid = np.ones((60, 80), bool)
+    scene = np.where(rows + columns < 40, 0, land).astype(np.float32)
+    found = collar(scene, valid)
+    assert found is not None
+    assert (found == (rows + columns < 40)).all()
+    assert collar(scene.astype(np.int16), valid) is None
+    coast = np.clip(land * (rows + columns - 40) / 60, 0, None).astype(np.float32)
+    assert collar(coast, valid) is None
+    declared = valid.copy()
+    declared[50:, 70:] = False
+    assert collar(scene, declared) is None
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32"])

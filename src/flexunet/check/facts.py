@@ -18,16 +18,19 @@ from ..errors import FlexunetError
 from ..parallel import in_parallel
 from ..progress import Tell
 from ..raster import Grid, Picture, read_picture
+from ..raster.missing import SATURATED, collar, find_marks, without_marks
 from .anchors import Anchors, find_anchors
 from .dataset import Dataset, Member
-from .near import Features, describe, without_collar
+from .near import Features, describe
 
 BINS = 64
 """Bins of a band's histogram."""
 EDGE_REACH_PX = 6
 """Shifts of a mask that are tried against the image's edges."""
+LEAST_BLOCK = 0.1
+"""Share of a picture from which a connected area of one value is worth a word."""
 _CELLS = 32
-_MARKS = (-9999.0, -32768.0, -99999.0, 65535.0)
+_LEAST_SATURATED = 0.01
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,11 @@ class Facts:
     missing: float
     """Share of pixels without data."""
     undeclared: str | None
-    """Values that look like missing data and are not declared so."""
+    """Missing data that is not declared: what `flexunet prepare` carries as such."""
+    saturated: float
+    """Share of pixels with the largest value of 16 bits, where there are many."""
+    blocks: tuple[tuple[int, float, float], ...]
+    """(band from 1, value, share of the picture) of connected areas of one value, from `LEAST_BLOCK` on."""
     mask_size: tuple[int, int] | None
     class_pixels: tuple[int, ...]
     """Pixels of each class; of a negative all are background; empty where the mask cannot be used."""
@@ -144,6 +151,7 @@ def facts_of(
             f"its image {size[0]} x {size[1]}"
         )
         labels = None
+    undeclared, measured = _undeclared(pixels, valid)
     known = pixels.reshape(len(pixels), -1)[:, valid.ravel()]
     sample = known[:, :: max(1, known.shape[1] // 1024)].astype(np.float32)
     counts = np.zeros(256, np.int64) if labels is None else np.bincount(labels.ravel(), minlength=256)
@@ -161,7 +169,9 @@ def facts_of(
         highs=_per_band(known, np.max),
         sample=sample,
         missing=1 - float(valid.mean()),
-        undeclared=_undeclared(pixels, valid),
+        undeclared=undeclared,
+        saturated=_saturated(pixels, measured),
+        blocks=_blocks(pixels, measured),
         mask_size=mask_size,
         class_pixels=() if labels is None else tuple(counts[: len(classes)].tolist()),
         ignored_pixels=int(counts[IGNORE_INDEX]),
@@ -183,18 +193,45 @@ def _per_band(known: NDArray[Any], measure: Any) -> tuple[float, ...]:
     return tuple(float(measure(band.astype(np.float64))) for band in known)
 
 
-def _undeclared(pixels: NDArray[Any], valid: NDArray[np.bool_]) -> str | None:
-    """Values that look like marks of missing data: -9999 and its kin, and a collar of zeros in all bands."""
-    total = pixels.shape[1] * pixels.shape[2]
-    for mark in _MARKS:
-        if pixels.dtype.kind in "iu" and not np.iinfo(pixels.dtype).min <= mark <= np.iinfo(pixels.dtype).max:
+def _undeclared(pixels: NDArray[Any], valid: NDArray[np.bool_]) -> tuple[str | None, NDArray[np.bool_]]:
+    """What looks like missing data, in words, by the rules of `flexunet prepare`; the pixels without it."""
+    told = []
+    known = valid
+    for mark in find_marks(pixels, valid):
+        left = without_marks(pixels, known, (mark,))
+        told.append(f"{mark:g} in {1 - left.sum() / max(int(known.sum()), 1):.1%} of the pixels")
+        known = left
+    around = collar(pixels, valid)
+    if around is not None and (around & known).any():
+        told.append(f"a collar of zeros in all bands, {(around & known).mean():.1%} of the pixels")
+        known = known & ~around
+    return "; ".join(told) or None, known
+
+
+def _saturated(pixels: NDArray[Any], known: NDArray[np.bool_]) -> float:
+    if pixels.dtype.name not in ("uint16", "float32"):
+        return 0.0
+    share = float(((pixels == SATURATED).any(0) & known).mean())
+    return share if share > _LEAST_SATURATED else 0.0
+
+
+def _blocks(pixels: NDArray[Any], known: NDArray[np.bool_]) -> tuple[tuple[int, float, float], ...]:
+    """The most frequent value of each band that is not constant, where it fills a large connected area."""
+    found = []
+    for number, band in enumerate(pixels, start=1):
+        values = band[known]
+        seen, counts = np.unique(values[:: max(1, values.size // 4096)], return_counts=True)
+        if not counts.size or counts.max() < LEAST_BLOCK / 2 * counts.sum():
             continue
-        share = int(((pixels == mark).any(0) & valid).sum()) / total
-        if share > (0.01 if mark == 65535 else 0):
-            return f"{mark:g} in {share:.1%} of the pixels"
-    inside = without_collar(pixels, valid)
-    collar = 0 if inside is None else int((valid & ~inside).sum())
-    return f"a collar of zeros in all bands, {collar / total:.1%} of the pixels" if collar else None
+        value = seen[counts.argmax()]
+        here = (band == value) & known
+        if here.mean() < LEAST_BLOCK or (values == value).all():
+            continue
+        _, _, table, _ = cv2.connectedComponentsWithStats(here.view(np.uint8), connectivity=4)
+        share = float(table[1:, cv2.CC_STAT_AREA].max()) / here.size
+        if share >= LEAST_BLOCK:
+            found.append((number, float(value), share))
+    return tuple(found)
 
 
 def _objects(labels: NDArray[np.uint8], classes: Classes) -> tuple[tuple[int, int], ...]:

@@ -58,9 +58,10 @@ class Link:
         """How the second lies upon the first, in words: shift, zoom, turn, mirror."""
         if self.matrix is None:
             return ""
-        linear, shift = self.matrix[:, :2], self.matrix[:, 2]
+        linear = self.matrix[:, :2]
+        column, row = (round(float(shift)) for shift in self.matrix[:, 2])  # integers: no negative zero
         if np.allclose(linear, np.eye(2), atol=1e-6):
-            return f"shifted by {shift[0]:+.0f} columns, {shift[1]:+.0f} rows"
+            return f"shifted by {column:+d} columns, {row:+d} rows"
         mirror = np.linalg.det(linear) < 0
         straight = linear @ np.diag([-1.0, 1.0]) if mirror else linear
         zoom = float(np.sqrt(abs(np.linalg.det(linear))))
@@ -70,7 +71,7 @@ class Link:
             parts.append(f"turned by {turn:.0f}°")
         if abs(np.log(zoom)) > 0.03:
             parts.append(f"1 : {zoom:.2f}")
-        return ", ".join([*parts, f"corner at column {shift[0]:.0f}, row {shift[1]:.0f}"])
+        return ", ".join([*parts, f"corner at column {column}, row {row}"])
 
 
 def find_links(

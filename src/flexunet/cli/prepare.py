@@ -136,7 +136,7 @@ def prepare_command(
         None, "--tile", _SHAPE, "Cut into tiles of this edge in pixels, after --size and --min-side.", min=1
     ),
     tile_overlap: int = _option(0, "--tile-overlap", _SHAPE, "Pixels shared by neighbouring tiles.", min=0),
-    min_valid: float = _option(0.5, "--min-valid", _SHAPE, "Least share of valid pixels of a tile."),
+    min_valid: float = _option(0.5, "--min-valid", _SHAPE, "Least share of a tile with data and a label."),
     empty_tiles: float = _option(1.0, "--empty-tiles", _SHAPE, "Share of tiles without objects to keep."),
     negatives: float = _option(
         None, "--negatives", _SHAPE, "Pictures without objects for each one with; left out: all."

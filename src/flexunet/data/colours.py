@@ -28,6 +28,10 @@ BLEND = 24.0
 """Distance in RGB from the line between two neighbour colours up to which a pixel is their blend."""
 BLEND_LOSSY = 90.0
 """The same in JPEG masks, where brightness and hue blend apart."""
+FOREIGN_SHARE = 0.005
+"""Share of a mask from which one colour off the map is a region of its own: no seam, no compression."""
+FOREIGN = "no class colour: does data.classes lack a class?"
+"""How the note about such a colour ends."""
 REACH = 4
 """How many pixels away the classes of a blended edge are looked for."""
 
@@ -71,6 +75,11 @@ def colour_labels(
         notes.append(
             f"{share:.2%} are far from every class colour ({_counted(rgb, far)}): nearest class taken"
         )
+        notes += [
+            f"{part:.2%} of the pixels are rgb({','.join(map(str, colour))}), {FOREIGN}"
+            for colour, part in _shares(rgb, far)
+            if part >= FOREIGN_SHARE
+        ]
     return labels, tuple(notes)
 
 
@@ -220,7 +229,13 @@ def _off_map(path: Path, rgb: NDArray[np.uint8], far: NDArray[np.bool_], data: D
 
 def _counted(rgb: NDArray[np.uint8], where: NDArray[np.bool_]) -> str:
     """The most frequent colours with their shares."""
+    shares = _shares(rgb, where)
+    listed = ", ".join(f"{colour} {share:.2%}" for colour, share in shares[:_LISTED])
+    return listed + (f" and {len(shares) - _LISTED} more" if len(shares) > _LISTED else "")
+
+
+def _shares(rgb: NDArray[np.uint8], where: NDArray[np.bool_]) -> list[tuple[tuple[int, ...], float]]:
+    """The colours there and their shares of the mask, most frequent first."""
     colours, counts = np.unique(rgb[where], axis=0, return_counts=True)
     order = np.argsort(-counts, kind="stable")
-    listed = [f"{tuple(colours[i].tolist())} {counts[i] / where.size:.2%}" for i in order[:_LISTED]]
-    return ", ".join(listed) + (f" and {len(order) - _LISTED} more" if len(order) > _LISTED else "")
+    return [(tuple(colours[i].tolist()), float(counts[i]) / where.size) for i in order]

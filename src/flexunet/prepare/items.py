@@ -15,8 +15,8 @@ from ..classes import Colour, palette_colour
 from ..config.schema import DataConfig
 from ..data import Mask, decode_mask, resize_labels
 from ..raster import Grid, Picture, RasterReader, Window, open_raster, read_picture
+from ..raster.missing import collar
 from ..raster.reader import PictureReader
-from .missing import collar
 
 Labels = NDArray[np.uint8]
 
@@ -103,7 +103,7 @@ def _kept(image: PictureFile) -> Picture:
 
 @lru_cache(maxsize=4)
 def _kept_collar(image: PictureFile) -> NDArray[np.bool_] | None:
-    return collar(_kept(image).pixels)
+    return collar(_kept(image).pixels, _kept(image).valid)
 
 
 def _reader(path: Path, picture: Picture) -> RasterReader:

@@ -6,6 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..check.class_settings import mask_settings
 from ..classes import IGNORE_INDEX
 from ..config.schema import ClassConfig, DataConfig
@@ -139,54 +142,71 @@ def measure(
     skip_damaged = read_settings(options.settings).on_damaged == "skip"
     left_out: list[str] = []
 
-    def look(item: Item) -> tuple[list[Part], list[Problem]]:
+    def look(item: Item) -> tuple[list[Part], int, list[Problem]]:
         try:
-            return _parts(item, options), []
+            return *_parts(item, options), []
         except (FlexunetError, OSError) as error:
             if skip_damaged and isinstance(error, RasterError):
                 left_out.append(f"left out: {error}")
-                return [], []
+                return [], 0, []
             problems = getattr(error, "problems", ()) or (Problem(str(error)),)
-            return [], list(problems)
+            return [], 0, list(problems)
 
     parts: list[Part] = []
     problems: list[Problem] = []
     looked = in_parallel(look, source.items, workers=workers, ahead=2, stage="checking", progress=progress)
-    for found, wrong in looked:
+    bare = 0
+    for found, passed_over, wrong in looked:
         parts += found
+        bare += passed_over
         problems += wrong
     problems += _differing(parts)
     if not parts and not problems:
-        what = f"no tile has {options.min_valid:.0%} valid pixels." if options.tile else "no picture is left."
+        what = "no picture is left."
+        if options.tile:
+            what = f"no tile has data and a label in {options.min_valid:.0%} of its pixels (--min-valid)."
         problems.append(Problem(what, source.root))
     if problems:
         raise DataError("Some pictures cannot be used as they are:", problems)
     told = gathered_notes((part.id, part.notes) for part in parts)
+    if bare:
+        left_out.append(
+            f"{bare} tiles left out: less than {options.min_valid:.0%} of their pixels have data and a label"
+        )
     return tuple(parts), (*sorted(left_out), *told, *_missing_notes(parts))
 
 
-def _parts(item: Item, options: Options) -> list[Part]:
+def _parts(item: Item, options: Options) -> tuple[list[Part], int]:
+    """The parts of an item, and how many of its tiles have too few pixels with data and a label."""
     with item.image.open() as reader:
         size_hw, grid = (reader.shape[1], reader.shape[2]), reader.grid
     windows: Sequence[Window | None] = (None,)
     if options.tile is not None:
         windows = tile_windows(size_hw, options.tile, options.tile_overlap)
     parts = []
+    bare = 0
     for window in windows:
         piece = read_piece(item, options, window, labelled=True)
-        if window is not None and piece.valid.mean() < max(options.min_valid, 1e-9):
+        if window is not None and _labelled(piece).mean() < max(options.min_valid, 1e-9):
+            bare += 1
             continue
         parts.append(_part(item, options, window, piece, size_hw, grid))
     if parts and isinstance(item.mask, MaskFile):  # once an item, not for each of its tiles
         parts[0] = replace(parts[0], notes=(*parts[0].notes, *item.mask.notes))
-    return parts
+    return parts, bare
+
+
+def _labelled(piece: Piece) -> NDArray[np.bool_]:
+    """(H, W): which pixels have data and a label, the only ones that a training learns from."""
+    assert piece.labels is not None
+    return np.asarray(piece.labels != IGNORE_INDEX)
 
 
 def _part(
     item: Item, options: Options, window: Window | None, piece: Piece, size_hw: tuple[int, int], grid: Grid
 ) -> Part:
+    counted = _labelled(piece)
     assert piece.labels is not None
-    counted = piece.labels != IGNORE_INDEX
     objects = int((counted & (piece.labels != 0)).sum())
     out_hw = output_size(piece.size_hw, options)
     name = item.id if window is None else f"{item.id}_r{window.row:05d}_c{window.col:05d}"

@@ -79,7 +79,7 @@ class Options(BaseModel):
     tile_overlap: Annotated[int, Field(ge=0)] = 0
     """Pixels that neighbouring tiles share."""
     min_valid: Share = 0.5
-    """Least share of valid pixels of a tile."""
+    """Least share of a tile that has data and a label."""
     empty_tiles: Share = 1.0
     """Share of the tiles without objects that is kept."""
     negatives: NotNegative | None = None

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from ..classes import IGNORE_INDEX
 from ..errors import DataError
 from ..raster import Grid, RasterReader, Window, open_raster, read_onto
+from ..raster.missing import collar, find_marks, without_marks
 from . import terrain
 from .items import DecodedReader, Item, Labels, PictureFile
-from .missing import collar, find_marks, without_marks
 from .options import Options
 from .resized_pictures import ResizedImage
 from .resizing import Pixels, Valid, resized, resized_grid
@@ -59,7 +59,7 @@ def read_piece(item: Item, options: Options, window: Window | None, *, labelled:
         size_hw = reader.shape[1], reader.shape[2]
         pixels, valid = reader.read_valid(window)
         grid, names = reader.grid, reader.band_names
-        around = _collar(item, reader, pixels, window) if options.collars else None
+        around = _collar(item, reader, pixels, valid, window) if options.collars else None
         valid, found = _undeclared(pixels, valid, around)
         own, notes = len(pixels), reader.notes if isinstance(reader, DecodedReader) else ()
         extras = [
@@ -145,16 +145,18 @@ def _opened(item: Item, window: Window | None) -> RasterReader:
     return item.image.open()
 
 
-def _collar(item: Item, reader: RasterReader, pixels: Pixels, window: Window | None) -> Valid | None:
+def _collar(
+    item: Item, reader: RasterReader, pixels: Pixels, valid: Valid, window: Window | None
+) -> Valid | None:
     """The collar in a window: that of a picture in memory, else what the window shows of it."""
     if window is None:
-        return collar(pixels)
+        return collar(pixels, valid)
     if isinstance(item.image, PictureFile) and not item.image.windowed:
         whole = item.image.collar()
         return None if whole is None else whole[window.rows, window.cols]
     _, height, width = reader.shape
     bottom, right = window.row + window.height == height, window.col + window.width == width
-    return collar(pixels, (window.row == 0, bottom, window.col == 0, right))
+    return collar(pixels, valid, (window.row == 0, bottom, window.col == 0, right))
 
 
 def _undeclared(pixels: Pixels, valid: Valid, around: Valid | None) -> tuple[Valid, tuple[str, ...]]:

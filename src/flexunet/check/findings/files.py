@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from ...data.colours import FOREIGN
+from ...raster.missing import SATURATED
 from ..dataset import Dataset
 from ..facts import Facts, Unreadable
 from .finding import Finding, Severity, counted
@@ -91,10 +93,18 @@ def missing_values(facts: Sequence[Facts]) -> list[Finding]:
         count = counted(len(undeclared), "picture")
         text = f"{count} with values that look like missing data and are not declared so"
         cure = (
-            "flexunet prepare carries collars of zeros as missing data, and other values with --nodata; in a "
-            "config it is data.nodata."
+            "flexunet prepare carries them as missing data. For a training on the files as they are: "
+            "data.nodata is the value, 0 for a collar."
         )
         found.append(Finding("warning", "undeclared missing values", text, items, cure))
+    saturated = [item for item in facts if item.saturated]
+    if saturated:
+        items = tuple(f"{item.member.name}: {item.saturated:.1%} of the pixels" for item in saturated)
+        text = (
+            f"{counted(len(saturated), 'picture')} with many pixels of {SATURATED:g}: too bright, or missing"
+        )
+        cure = f"If missing: --nodata {SATURATED:g} for flexunet prepare, data.nodata in a config."
+        found.append(Finding("warning", "saturated", text, items, cure))
     flat = [
         f"{item.member.name}: band {', '.join(str(band + 1) for band in bands)}"
         for item in facts
@@ -109,6 +119,16 @@ def missing_values(facts: Sequence[Facts]) -> list[Finding]:
         found.append(
             Finding("warning", "constant bands", text, tuple(flat), "Nothing can be learned from them.")
         )
+    blocks = [item for item in facts if item.blocks]
+    if blocks:
+        items = tuple(
+            f"{item.member.name}: band {band} is {value:g} in a block of {share:.0%} of the pixels"
+            for item in blocks
+            for band, value, share in item.blocks
+        )
+        text = f"{counted(len(blocks), 'picture')} with a large block of one value in a band"
+        cure = "Look whether the band has no data there, or is as even as that."
+        found.append(Finding("note", "blocks of one value", text, items, cure))
     return found
 
 
@@ -117,10 +137,16 @@ def notes(dataset: Dataset, facts: Sequence[Facts]) -> list[Finding]:
     for item in facts:
         for note in item.notes:
             kinds[_SHARE.sub("some pixels", note.partition(" (")[0])].append(f"{item.member.name}: {note}")
-    found = [
-        Finding("note", "reading", f"{counted(len(lines), 'file')}: {kind}", tuple(lines))
-        for kind, lines in kinds.items()
-    ]
+    found = []
+    for kind, lines in kinds.items():
+        text = f"{counted(len(lines), 'file')}: {kind}"
+        if kind.endswith(FOREIGN):
+            cure = (
+                "Add the class to data.classes, or set data.ignore_colour: else the nearest class is taken."
+            )
+            found.append(Finding("warning", "foreign colour", text, tuple(lines), cure))
+        else:
+            found.append(Finding("note", "reading", text, tuple(lines)))
     if len(dataset.splits) == 1:
         text = f"there is one split only ({dataset.splits[0]}): leakage between splits cannot be told"
         cure = "flexunet prepare splits it and keeps pictures of the same ground together."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from ...vector.libraries import shapely
 from ..items import Item, PictureFile, Source
 from ..options import Options
 from ..polygons import polygon_mask
-from .folders import is_picture
+from .folders import NEGATIVES, is_picture
 
 _CIRCLE_PARTS = 32  # segments of a quarter
 UNUSABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
@@ -26,6 +26,8 @@ class Annotated:
 
     image: str
     shapes: list[tuple[Any, str]] = field(default_factory=list)
+    more: list[Path] = field(default_factory=list)
+    """Further files that some of the shapes are from."""
 
 
 def read_json(path: Path) -> Any:
@@ -76,12 +78,13 @@ def make_source(
     options: Options,
     problems: list[Problem],
     names: Sequence[str] | None = None,
+    notes: Sequence[str] = (),
 ) -> Source:
-    """Items of all images below `root` that an annotation names, and of those that none does (negatives).
+    """Items of all images below `root` that an annotation names, or that lie in a folder `negatives`.
 
     annotated: what each annotation file says. names: the classes in order; left out: sorted by name.
     """
-    notes: list[str] = []
+    notes = list(notes)
     known = names or options.classes or sorted({name for a in _all(annotated) for _, name in a.shapes})
     labels = {name: number for number, name in enumerate(known, start=1)}
     pictures = sorted(path for path in root.rglob("*") if is_picture(path))
@@ -109,10 +112,20 @@ def make_source(
             used.add(found[0])
             shapes = [(shape, labels[name]) for shape, name in entry.shapes]
             mask = polygon_mask(file, shapes, options, problems, notes) if shapes else None
+            if mask is not None and entry.more:
+                mask = replace(mask, files=(*mask.files, *entry.more))
             items.append(Item(found[0].stem, PictureFile(found[0], options.nodata), mask))
-    rest = [path for path in pictures if path not in used]
+    rest = []
+    for path in (path for path in pictures if path not in used):
+        if any(folder.lower() in NEGATIVES for folder in path.relative_to(root).parts[:-1]):
+            items.append(Item(path.stem, PictureFile(path, options.nodata), None))
+        else:
+            rest.append(path)
     if rest:
-        notes.append(f"{len(rest)} images are not annotated: left out (the first one: {rest[0].name})")
+        notes.append(
+            f"{len(rest)} images are not annotated: left out (the first one: {rest[0].name}). If they show "
+            f"no object, move them into a folder negatives/ below {root}"
+        )
     if not items and not problems:
         problems.append(Problem("no annotated image was found.", root))
     if problems:
@@ -124,7 +137,6 @@ def make_source(
 def unique_ids(items: list[Item]) -> tuple[Item, ...]:
     """The items; where stems meet, the folder stands before them."""
     from collections import Counter
-    from dataclasses import replace
 
     count = Counter(item.id.casefold() for item in items)
     named = []

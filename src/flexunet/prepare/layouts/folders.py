@@ -11,6 +11,9 @@ from ...raster import IMAGE_SUFFIXES
 from ..options import Options
 from ..settings import read_settings
 
+NEGATIVES = ("negatives", "negative")
+"""Names of a folder with pictures that show no object."""
+
 
 def by_stem(folder: Path, problems: list[Problem]) -> dict[str, Path]:
     """Pictures of a folder by file stem; other files and hidden ones are passed over."""

@@ -11,10 +11,10 @@ from ...errors import DataError
 from ..items import Item, MaskFile, PictureFile, Source
 from ..options import Options
 from ..settings import read_settings
+from .folders import NEGATIVES
 
 _IMAGES = ("images", "image", "img")
 _MASKS = ("masks", "mask", "labels", "label")
-_NEGATIVES = ("negatives", "negative")
 
 
 def matches(root: Path) -> bool:
@@ -24,7 +24,7 @@ def matches(root: Path) -> bool:
 
 def read(root: Path, options: Options) -> Source:
     """Pairs by the rules of `data.match_files`: by stem, by words, by numbers."""
-    images, masks, negatives = (first_folder(root, names) for names in (_IMAGES, _MASKS, _NEGATIVES))
+    images, masks, negatives = (first_folder(root, names) for names in (_IMAGES, _MASKS, NEGATIVES))
     if images is None or masks is None:
         raise DataError(f"{root}: images/ and masks/ are expected.")
     folders = SplitConfig(images=(images,), masks=(masks,), negatives=(negatives,) if negatives else ())

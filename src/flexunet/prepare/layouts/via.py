@@ -1,4 +1,4 @@
-"""VGG Image Annotator (VIA 1 and 2): one JSON with the regions of all images beside it."""
+"""VGG Image Annotator (VIA 1 and 2): JSON files with the regions of the images beside them."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from .folders import files_with
 
 def matches(root: Path) -> bool:
     """Whether a JSON file of `root` is of this kind."""
-    return _file(root) is not None
+    return bool(_files(root))
 
 
-def _file(root: Path) -> Path | None:
+def _files(root: Path) -> dict[Path, dict[str, Any]]:
+    """All files of the kind, with their entries."""
+    found = {}
     for path in files_with(root, (".json",)):
         try:
-            content = read_json(path)
+            entries = _entries(read_json(path))
         except DataError:
             continue
-        if _entries(content) is not None:
-            return path
-    return None
+        if entries is not None:
+            found[path] = entries
+    return found
 
 
 def _entries(content: Any) -> dict[str, Any] | None:
@@ -45,13 +47,24 @@ def _entries(content: Any) -> dict[str, Any] | None:
 
 
 def read(root: Path, options: Options) -> Source:
-    """Every shape with an area; the class is a region attribute (`class_attribute`)."""
-    path = _file(root)
-    if path is None:
+    """Every shape with an area; the class is a region attribute (`class_attribute`).
+
+    An image that several files name has the regions of all of them.
+    """
+    files = _files(root)
+    if not files:
         raise DataError(f"{root}: holds no VIA JSON (entries with `filename` and `regions`).")
     problems: list[Problem] = []
+    annotated = {path: _annotated(path, entries, options, problems) for path, entries in files.items()}
+    notes = _merge(annotated, problems)
+    return make_source("via", root, annotated, options, problems, notes=notes)
+
+
+def _annotated(
+    path: Path, entries: dict[str, Any], options: Options, problems: list[Problem]
+) -> list[Annotated]:
     annotated = []
-    for entry in (_entries(read_json(path)) or {}).values():
+    for entry in entries.values():
         found = Annotated(str(entry["filename"]))
         regions = entry["regions"]
         if not isinstance(regions, list | dict):
@@ -65,7 +78,33 @@ def read(root: Path, options: Options) -> Source:
             except UNUSABLE as error:
                 problems.append(Problem(f"cannot be used: {error}.", path, where=where))
         annotated.append(found)
-    return make_source("via", root, {path: annotated}, options, problems)
+    return annotated
+
+
+def _merge(annotated: dict[Path, list[Annotated]], problems: list[Problem]) -> list[str]:
+    """Give the regions of an image that several files name to the first of them; notes.
+
+    A project and its export hold the same regions: those are taken once. Of two classes neither is believed.
+    """
+    known: dict[str, Annotated] = {}
+    for path, entries in annotated.items():
+        again = [entry for entry in entries if entry.image in known]
+        for entry in again:
+            first = known[entry.image]
+            for shape, name in entry.shapes:
+                names = [other for there, other in first.shapes if there == shape]
+                if not names:
+                    first.shapes.append((shape, name))
+                elif name not in names:
+                    text = f"{entry.image}: a region is {name!r} here, but {names[0]!r} in another file."
+                    problems.append(Problem(text, path, cure="Leave out the file that is out of date."))
+            first.more.append(path)
+        annotated[path] = [entry for entry in entries if entry.image not in known]
+        known |= {entry.image: entry for entry in annotated[path]}
+    several = [entry.image for entry in known.values() if entry.more]
+    if not several:
+        return []
+    return [f"{len(several)} images are in several VIA files: all their regions count (such as {several[0]})"]
 
 
 def _shape(shape: dict[str, Any]) -> Any:
