@@ -113,7 +113,6 @@ def _choose(
     left[shares == 0] = -np.inf
     fits = left >= 0
     if not fits.any():
-        in_all = np.sum(list(room.values()), axis=0)
-        return max(range(len(shares)), key=lambda index: (left[index], in_all[index]))
+        return int(left.argmax())
     weights = np.where(fits, sum(room[stratum] for stratum in need), 0).astype(float)
     return int(generator.choice(len(shares), p=weights / weights.sum()))
