@@ -402,3 +402,10 @@ def test_the_regrouped_split_is_made_from_the_checked_folder(tmp_path: Path) -> 
     again = check(tmp_path / "anew")
     assert len(again.facts) == len(found.facts)
     assert not again.leaks
+
+
+def test_the_folder_of_all_folds_is_refused_with_the_config_to_give(tmp_path: Path) -> None:
+    (tmp_path / "fold_1.toml").write_text("", encoding="utf-8")
+    (tmp_path / "fold_2.toml").write_text("", encoding="utf-8")
+    with pytest.raises(DataError, match=r"holds 2 folds[\s\S]*fold_1\.toml"):
+        find_dataset(tmp_path)

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from flexunet.check import check
+from flexunet.check.report import groups_csv
 from flexunet.errors import DataError
 from flexunet.prepare import Prepared, prepare
 from flexunet.raster import Grid, read_mask_picture, write_raster
@@ -235,3 +237,29 @@ def test_a_picture_and_its_changed_copy_stay_in_one_split(seed: int, tmp_path: P
     assert "they stay in one split" in said(found, "show the same ground, changed")
     alone = prepare(tmp_path / "raw", tmp_path / "alone", seed=seed, shares=(50, 25, 25), overlaps=False)
     assert not any("same ground" in note for note in alone.notes)
+
+
+def test_a_set_that_was_augmented_before_it_was_split_is_mended(tmp_path: Path) -> None:
+    """What `check` advises for the reference's way of preparing: no copy is left in valid or test."""
+    for number in range(12):
+        split = ("train", "train", "train", "valid", "test")[number % 5]
+        for copy, name in enumerate((f"p{number}", f"hflipped_p{number}", f"rotated_90_p{number}")):
+            image, mask = ground(number), marked(160, 160)
+            turned = (image, mask) if copy == 0 else (image[:, ::-1], mask[:, ::-1])
+            if copy == 2:
+                turned = np.rot90(image), np.rot90(mask)
+            there = ("train", "valid", "test")[copy] if number % 2 else split
+            save(tmp_path / "leaking" / there, name, *turned)
+    found = check(tmp_path / "leaking")
+    assert found.leaks
+    (tmp_path / "groups.csv").write_text(groups_csv(found), encoding="utf-8")
+    made = prepare(
+        tmp_path / "leaking", tmp_path / "out", groups=tmp_path / "groups.csv", shares=(50, 25, 25)
+    )
+    items = items_of(tmp_path / "out")
+    held_out = [item["id"] for item in items if item["split"] != "train"]
+    assert held_out
+    assert not [name for name in held_out if "_p" in name]
+    assert [item["id"] for item in items if "_p" in item["id"]], "train keeps them"
+    assert "augmented copies" in said(made, "left out")
+    assert not check(tmp_path / "out").leaks

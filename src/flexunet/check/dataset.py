@@ -58,6 +58,7 @@ def find_dataset(target: Path, overrides: Sequence[str] = (), progress: Tell | N
         ConfigError, DataError: no such folder or config, no known layout, no pair at all.
     """
     if target.is_dir():
+        _refuse_folds(target)
         found = survey(target, max_files=60, progress=progress)
         data, notes = found.data, list(found.notes)
     else:
@@ -82,6 +83,16 @@ def find_dataset(target: Path, overrides: Sequence[str] = (), progress: Tell | N
     name = (data.root or (target if target.is_dir() else target.parent)).resolve().name
     groups = _manifest_groups(data.root or target)
     return Dataset(name, data, tuple(members), tuple(splits), tuple(notes), tuple(problems), groups)
+
+
+def _refuse_folds(folder: Path) -> None:
+    """Refuse the folder of all folds: each has a config, in which the others are training."""
+    configs = [path for kind in ("fold", "region") for path in sorted(folder.glob(f"{kind}_*.toml"))]
+    if configs and not (folder / "train").is_dir():
+        raise DataError(
+            f"{folder}: holds {len(configs)} folds, each with a config of its own. Give one of them: "
+            f"{configs[0]}"
+        )
 
 
 def _manifest_groups(root: Path) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..check import join_groups
+from ..check.names import source_name
 from ..data.table import match_ids
 from ..data.table import read_table as read_column
 from .items import Item
@@ -31,6 +32,13 @@ def match_pattern(pattern: str, items: Sequence[Item], option: str) -> Assigned:
         DataError: not a regular expression, or one that matches no id.
     """
     return match_ids(pattern, [item.id for item in items], option)
+
+
+def augmented_copies(items: Sequence[Item]) -> set[str]:
+    """Ids of items that were made from another one that is here, by the names of their files."""
+    stems = {item.id: item.image.files[0].stem for item in items}
+    there = set(stems.values())
+    return {name for name, stem in stems.items() if (source := source_name(stem)) != stem and source in there}
 
 
 def alone(items: Sequence[Item], groups: Mapping[str, str]) -> Assigned:

@@ -12,7 +12,7 @@ import numpy as np
 from ..check import Overlap
 from ..errors import DataError, Problem
 from ..progress import Tell
-from .groups import alone, joined, match_pattern, read_table
+from .groups import alone, augmented_copies, joined, match_pattern, read_table
 from .items import Item, Source
 from .measuring import Part
 from .options import Options
@@ -76,6 +76,11 @@ def make_plan(source: Source, parts: Sequence[Part], options: Options, progress:
         near = too_near(grounds, splits, options.buffer * _unit(kept), order)
         left_out |= dict.fromkeys(near, "too near to a picture of another split")
         kept = [part for part in kept if part.id not in left_out]
+    if options.splits is None:
+        made = augmented_copies(source.items)
+        copies = {part.id for part in kept if part.item.id in made and splits[part.id] != "train"}
+        left_out |= dict.fromkeys(copies, "augmented copies, by their names, outside train")
+        kept = [part for part in kept if part.id not in copies]
     _check_filled(kept, splits, groups, options, folds)
     by_area = options.blocks is not None  # then nothing that is kept shares ground within a plane
     certain = torn if by_area else shared.pairs

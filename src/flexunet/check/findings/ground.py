@@ -13,8 +13,8 @@ from .finding import Finding, counted
 REPORTED_PAIRS = 400
 _GROUPS_CURE = (
     "Split again and keep the groups together: flexunet prepare DATASET NEW --groups groups.csv (the file "
-    "beside this report; the raw material will do as DATASET, too). Or set the training copies aside: "
-    "flexunet check DATASET --fix."
+    "beside this report; the raw material will do as DATASET, too, where it was not cut into tiles). Or set "
+    "the training copies aside: flexunet check DATASET --fix."
 )
 
 
