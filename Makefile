@@ -10,7 +10,7 @@ endif
 .PHONY: demo test lint types layers pytest install clean
 
 demo: install
-	$(BIN)/flexunet demo
+	$(BIN)/flexunet demo --overwrite
 
 test: lint types layers pytest
 
@@ -18,7 +18,7 @@ install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'flexunet needs Python 3.11 or newer: make PYTHON=/path/to/python3.11')"
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV) || ($(PYTHON) -m venv --without-pip $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install --quiet pip)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	$(BIN)/python -c "import pathlib; pathlib.Path('$(VENV)/.installed').touch()"

@@ -102,7 +102,7 @@ class EncoderUNetConfig(Section):
     def _known_encoder(cls, encoder: str) -> str:
         if encoder not in ENCODERS and not encoder.startswith("timm:"):
             near = get_close_matches(encoder.lower(), ENCODERS, 1, 0.4)
-            meant = f"; did you mean {near[0]!r}?" if near else "."
+            meant = f"; did you mean {near[0]!r}" if near else ""
             raise ValueError(
                 f"unknown encoder {encoder!r}, known are {', '.join(ENCODERS)} and timm:NAME{meant}"
             )

@@ -52,7 +52,7 @@ RECIPES: dict[Quality, dict[str, Any]] = {
         "augment.saturation": 0.3,
     },
 }
-"""What each position stands for, in native keys; `benchmarks/bench_recipes.py` measures them."""
+"""What each position stands for, in native keys; docs/encoders.md says what was measured."""
 
 
 def apply_quality(draft: Draft) -> None:

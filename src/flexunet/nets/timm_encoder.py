@@ -72,8 +72,14 @@ def _features(name: str, in_channels: int, levels: int, *, pretrained: bool = Fa
         near = difflib.get_close_matches(plain, timm.list_models(), 1)
         meant = f'Did you mean "{PREFIX}{near[0]}"?' if near else "timm.list_models() has the names."
         raise ConfigError(f'model.encoder = "{name}": timm knows no such classifier. {meant}')
-    with torch.device("meta"):
-        maps = len(timm.create_model(plain, features_only=True).feature_info.channels())
+    try:
+        with torch.device("meta"):
+            maps = len(timm.create_model(plain, features_only=True).feature_info.channels())
+    except (RuntimeError, AttributeError, TypeError) as error:
+        raise ConfigError(
+            f'model.encoder = "{name}": timm gives no feature maps of it ({error}). Take a convolutional '
+            f"classifier, such as {PREFIX}resnet18."
+        ) from error
     if maps < levels:
         raise ConfigError(
             f'model.encoder = "{name}" has {maps} feature maps: give {maps - 1} model.decoder_widths, not '
