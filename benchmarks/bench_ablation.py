@@ -66,7 +66,7 @@ ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
     "half of the negatives": ("negatives_half", ()),
     "negatives twice": ("negatives_twice", ()),
     "trained on unions": ("union", ()),
-    "trained without disagreements": ("ignore", ()),
+    "trained without disagreements": ("ignore", ("data.ignore_value=255",)),
 }  # fmt: skip
 """Which variant of the dataset, and settings."""
 
