@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from ..cores import available_cores
@@ -21,22 +16,18 @@ from ..files import layer_of
 from ..parallel import in_parallel
 from ..progress import Tell
 from .describing import write_data_configs
-from .items import Item, Source
+from .items import Source
 from .layouts import read_layout
+from .manifest import PATH_OPTIONS, fingerprint_of, write_manifest
 from .measuring import Part, measure, with_classes
 from .merging import merge_labels
 from .offline import read_variants
 from .options import Options, read_options
-from .pieces import companions_of
 from .planning import Plan, make_plan
 from .resized_pictures import ResizedImage, with_resized
 from .resuming import MANIFEST, Journal, check_destination, growing_folder
 from .split import SPLITS
 from .writing import Writer
-
-MANIFEST_FORMAT = "flexunet dataset"
-MANIFEST_VERSION = 4  # also of the way in which files are written: another one gives other bytes
-_PATHS = ("groups", "splits", "vector", "aoi")  # options that name files and folders, beside companions
 
 
 @dataclass(frozen=True)
@@ -92,7 +83,7 @@ def prepare(
     _check_planes(source, plan, options)
     merged, merge_notes = _merged(source, plan, options)
     writer = Writer(source, plan, options, variants, merged, _numbers(plan, options))
-    with growing_folder(dst, _fingerprint(source, plan, options), overwrite=overwrite) as folder:
+    with growing_folder(dst, fingerprint_of(source, plan, options), overwrite=overwrite) as folder:
         journal = Journal(folder)
 
         def work(part: Part) -> list[dict[str, Any]]:
@@ -103,7 +94,7 @@ def prepare(
         made = in_parallel(work, plan.parts, workers=workers, ahead=2, stage="writing", progress=progress)
         entries = [entry for of_part in made for entry in of_part]
         counts = _counts(plan, entries)
-        _write_manifest(folder / MANIFEST, source, plan, options, entries, counts, writer.mask_style)
+        write_manifest(folder / MANIFEST, source, plan, options, entries, counts, writer.mask_style)
         if plan.folds or writer.mask_style != "keep":
             write_data_configs(folder, source, plan, counts, ignored=writer.mask_style != "keep")
         journal.close()
@@ -122,55 +113,13 @@ def prepare(
     return Prepared(dst, counts, len(shared), sum(shared), notes)
 
 
-def read_manifest_options(path: Path) -> Options:
-    """The options that a dataset was made with, from its manifest.
-
-    Relative paths in them start at the current folder; those that are not there, but are from the folder of
-    the manifest, start at that one.
-
-    Raises:
-        DataError: no manifest of prepare.
-    """
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read as a manifest: {error}") from error
-    if not isinstance(manifest, dict) or manifest.get("format") != MANIFEST_FORMAT:
-        raise DataError(f"{path}: is not the manifest of a dataset that prepare made.")
-    options, problems = read_options(manifest.get("options", {}))
-    if problems:
-        raise DataError(f"{path}: holds options that this version does not know:", problems)
-    return _found_from(path.parent, options)
-
-
-def _found_from(folder: Path, options: Options) -> Options:
-    """The options with relative paths that are there only below `folder` carried to it."""
-
-    def carried(place: Path) -> Path:
-        there = folder / place
-        return there if not layer_of(place)[0].exists() and layer_of(there)[0].exists() else place
-
-    def of_companion(text: str) -> str:
-        name, _, place = text.partition("=")
-        if place == "own":
-            return text
-        there = carried(Path(place))
-        return text if there == Path(place) else f"{name}={there.as_posix()}"
-
-    paths = {name: getattr(options, name) for name in _PATHS}
-    return options.model_copy(
-        update={name: carried(path) for name, path in paths.items() if path is not None}
-        | {"companions": tuple(of_companion(text) for text in options.companions)}
-    )
-
-
 # ----------------------------------------------------------------------------------- before writing
 
 
 def _misplaced(src: Path, dst: Path, options: Options) -> list[Problem]:
     """Files that are not there, folders that overlap."""
     problems = []
-    for name in _PATHS:
+    for name in PATH_OPTIONS:
         path: Path | None = getattr(options, name)
         if path is not None and not layer_of(path)[0].exists():
             problems.append(_absent("file", path, f"--{name}"))
@@ -250,34 +199,6 @@ def _merged(
     return merged, (note,)
 
 
-def _fingerprint(source: Source, plan: Plan, options: Options) -> str:
-    """Changes with anything that could change the bytes written."""
-    items = {part.item.id: part.item for part in plan.parts}
-    files = sorted({path for item in items.values() for path in _files(item, options)})
-    stats = [
-        (path.as_posix(), path.stat().st_size, path.stat().st_mtime_ns) for path in files if path.exists()
-    ]
-    state = [
-        MANIFEST_VERSION,
-        options.recorded(),
-        _versions(),
-        [source.layout, source.root.as_posix()],
-        stats,
-        sorted(plan.splits.items()),
-        sorted(plan.groups.items()),
-    ]
-    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
-
-
-def _files(item: Item, options: Options) -> tuple[Path, ...]:
-    """Everything that an item is read from."""
-    return (
-        *item.image.files,
-        *(item.mask.files if item.mask is not None else ()),
-        *(path for _, path in companions_of(item, options)),
-    )
-
-
 # ----------------------------------------------------------------------------------------- after it
 
 
@@ -292,47 +213,3 @@ def _counts(plan: Plan, entries: Sequence[Mapping[str, Any]]) -> dict[str, dict[
 
 def _kind(entry: Mapping[str, Any]) -> str:
     return "augmented" if "parent" in entry else "negatives" if entry["negative"] else "images"
-
-
-def _versions() -> dict[str, str]:
-    """Of what decides the bytes; the libraries of polygons only where they are installed."""
-    found = {
-        "flexunet": version("flexunet"),
-        "numpy": np.__version__,
-        "opencv": cv2.__version__,
-        "rasterio": version("rasterio"),
-    }
-    for name in ("shapely", "pyogrio", "pyproj"):
-        with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
-
-
-def _write_manifest(
-    path: Path,
-    source: Source,
-    plan: Plan,
-    options: Options,
-    entries: Sequence[Mapping[str, Any]],
-    counts: Mapping[str, Mapping[str, int]],
-    mask_style: str,
-) -> None:
-    first = plan.parts[0]
-    manifest = {
-        "format": MANIFEST_FORMAT,
-        "version": MANIFEST_VERSION,
-        "options": {**options.recorded(), "layout": source.layout},
-        "groups_from": plan.origin,
-        "versions": _versions(),
-        "classes": list(source.class_names or ()),
-        "colours": [list(colour) for colour in source.class_colours],
-        "masks": {"keep": "as their source", "index": "class indices, 255 = ignore", "colours": "colours"}[
-            mask_style
-        ],
-        "bands": list(first.bands),
-        "counts": counts,
-        "left_out": dict(sorted(plan.left_out.items())),
-        "notes": [*source.notes, *plan.notes],
-        "items": entries,
-    }
-    path.write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
