@@ -16,7 +16,7 @@ from torch import Tensor
 
 from flexunet.bands import Bands
 from flexunet.config.schema import EncoderUNetConfig
-from flexunet.errors import MissingExtraError, ModelFileError
+from flexunet.errors import ConfigError, MissingExtraError, ModelFileError
 from flexunet.nets import EncoderUNet, build_network, initial_network, learned_parameters
 from flexunet.nets.efficientnet_lite import STAGES, EfficientNetLite
 from flexunet.nets.pretrained import (
@@ -24,6 +24,7 @@ from flexunet.nets.pretrained import (
     SCALE,
     inflated,
     input_scale,
+    load_pretrained,
     read_weights,
     rgb_places,
     weight_path,
@@ -192,6 +193,15 @@ def test_other_values_keep_their_statistics_and_get_those_of_imagenet() -> None:
 
 
 # ----------------------------------------------------------------------------------------------------- errors
+
+
+@pytest.mark.parametrize("divisor", [1.0, 255.0])
+def test_raw_values_of_more_than_eight_bits_are_refused(divisor: float) -> None:
+    bands = Bands(names=("r", "g", "b"), dtype="uint16", mean=(0.0,) * 3, std=(divisor,) * 3)
+    with pytest.raises(ConfigError, match=r"uint16 need data\.normalisation = \"statistics\""):
+        load_pretrained(
+            EncoderUNet(3, 2, "efficientnet_lite0", (16, 16, 16, 16)), "efficientnet_lite0", bands
+        )
 
 
 def test_a_damaged_weight_file_is_refused_with_its_cure(tmp_path: Path) -> None:

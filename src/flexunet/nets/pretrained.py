@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..bands import Bands
-from ..errors import MissingExtraError, ModelFileError
+from ..errors import ConfigError, MissingExtraError, ModelFileError
 from ..files import sha256_of
 from .efficientnet_lite import EfficientNetLite
 from .encoder_unet import EncoderUNet
@@ -36,8 +36,14 @@ def load_pretrained(network: EncoderUNet, name: str, bands: Bands) -> None:
     Raises:
         MissingExtraError: the package with the weights is not installed.
         ModelFileError: its weight file is damaged or another one.
-        ConfigError: timm has no such weights.
+        ConfigError: timm has no such weights, or values other than 8-bit ones that were not normalised by
+        their own statistics: the encoder would see numbers hundreds of times too large or small.
     """
+    if bands.dtype != "uint8" and set(bands.mean) == {0.0} and len(set(bands.std)) == 1:
+        raise ConfigError(
+            f'bands of {bands.dtype} need data.normalisation = "statistics" for an encoder that starts from '
+            'ImageNet weights (or start from nothing: model.weights = "random").'
+        )
     places = rgb_places(bands.names)
     if isinstance(network.encoder, TimmEncoder):
         scale, shift = _fill_timm(network.encoder, name, bands, places)
