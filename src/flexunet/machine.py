@@ -1,7 +1,9 @@
-"""What the computer is, and how much of its memory this process took."""
+"""What the computer is, and how much of its memory this process took; freed memory given back."""
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import platform
 import sys
 from pathlib import Path
@@ -25,3 +27,16 @@ def peak_memory_mb() -> float | None:
         return None
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(most / (2**20 if sys.platform == "darwin" else 1024), 1)
+
+
+def give_back_memory() -> None:
+    """Return what was freed to the system, between one large piece of work and the next.
+
+    The C library of Linux keeps much of it, as far as it was handed out in small pieces; others give it back
+    by themselves.
+    """
+    gc.collect()
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..classes import IGNORE_INDEX, Classes
 from ..errors import DataError, OutputExistsError
 from ..files import write_text
+from ..machine import give_back_memory
 from ..metrics import ConfusionMatrix, ObjectCounter
 from ..raster import Grid, RasterReader, Window, open_raster
 from ..raster.cog import Layer, create_part, write_cog
@@ -100,6 +101,7 @@ def evaluate_scene(
         DataError: a truth that does not fit; no pixel with both a prediction and a truth.
         OutputExistsError: `out` holds an evaluation and `overwrite` is False.
     """
+    give_back_memory()
     if (out / SCORES).exists() and not overwrite:
         raise OutputExistsError(f"{out} holds an evaluation already. Use --overwrite, or another folder.")
     confusion = ConfusionMatrix(len(classes))

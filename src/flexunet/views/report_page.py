@@ -140,17 +140,17 @@ def _settings(values: Mapping[str, Any], names: Iterable[str]) -> str | None:
         value = values.get(name)
         if value is None or value is False or value == 0 or value == []:
             continue
-        if isinstance(value, Mapping):
-            said.append(f"{name} ({_settings(value, value)})")
-        elif isinstance(value, list) and all(isinstance(item, Mapping) for item in value):
-            said.append(f"{name} ({'; '.join(str(_settings(item, item)) for item in value)})")
-        elif isinstance(value, list):
-            said.append(f"{name} {(' to ' if len(value) == 2 else ', ').join(f'{item:g}' for item in value)}")
-        elif value is True:
-            said.append(name)
-        else:
-            said.append(f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}")
+        said.append(name if value is True else f"{name} {_value(value)}")
     return ", ".join(said) or None
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"({_settings(value, value) or ''})"
+    if isinstance(value, list):
+        parts = [f"({_value(item)})" if isinstance(item, list) else _value(item) for item in value]
+        return (" to " if len(value) == 2 else ", ").join(parts)
+    return f"{value:g}" if isinstance(value, float) else f"{value}"
 
 
 def _members(members: Sequence[Mapping[str, Any]]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...classes import Classes
+from ...machine import give_back_memory
 from ...raster import open_raster
 from ...raster.session import gdal_session
 from ..unsure import NAME
@@ -44,6 +45,7 @@ def make_products(
         DataError, RasterError: a product cannot be made; what is made already stays.
         MissingExtraError: polygons without the extra `geo`.
     """
+    give_back_memory()
     with gdal_session(products_cache(max_memory)):
         return _make(scene, result, classes, products, progress)
 
