@@ -262,12 +262,17 @@ def _elevation(
     return pixels[0].astype(np.float32), valid
 
 
+def own_pixels(item: Item) -> Pixels:
+    """(C, H, W) as the file holds them, whatever size the options ask for."""
+    image = item.image.original if isinstance(item.image, ResizedImage) else item.image
+    with image.open() as reader:
+        return reader.read()
+
+
 def picture_for_matching(item: Item) -> Pixels:
     """(H, W, C) as `find_overlaps` takes it, colours as BGR; at its own size, or nothing would be equal.
 
     Which thin strips of shared ground are found depends a little on the order of the channels; splits that
     results stand on were made with this one.
     """
-    image = item.image.original if isinstance(item.image, ResizedImage) else item.image
-    with image.open() as reader:
-        return np.ascontiguousarray(reader.read()[::-1].transpose(1, 2, 0))
+    return np.ascontiguousarray(own_pixels(item)[::-1].transpose(1, 2, 0))

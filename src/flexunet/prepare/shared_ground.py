@@ -16,7 +16,7 @@ from ..progress import Tell
 from ..raster import Grid
 from .items import Item
 from .measuring import Part
-from .pieces import picture_for_matching
+from .pieces import own_pixels, picture_for_matching
 from .tiling import Ground, touching_pairs
 
 _LARGEST_MATCHED_PX = 2**24
@@ -103,8 +103,7 @@ def find_shared_ground(
 
 
 def _features(item: Item) -> Features:
-    with item.image.open() as reader:
-        return describe(reader.read())
+    return describe(own_pixels(item))
 
 
 def pixel_length(part: Part) -> float:
