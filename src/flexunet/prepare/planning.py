@@ -141,7 +141,7 @@ def _item_groups(
     needed = options.overlaps and options.groups is None and options.group_pattern is None
     shared = SharedGround()
     if needed or options.merge_overlaps is not None:
-        shared = find_shared_ground(items, parts, progress)
+        shared = find_shared_ground(items, parts, progress, copies=needed)
     if options.groups is not None:
         found = read_table(options.groups, items, options.group_column or "group")
         return "file", alone(items, found), shared

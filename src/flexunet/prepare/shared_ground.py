@@ -65,9 +65,10 @@ class _Pictures(Sequence[Any]):
 
 
 def find_shared_ground(
-    items: Sequence[Item], parts: Sequence[Part], progress: Tell | None = None
+    items: Sequence[Item], parts: Sequence[Part], progress: Tell | None = None, *, copies: bool = True
 ) -> SharedGround:
-    """Pairs by coordinates within one CRS, pixel for pixel among pictures without one, and copies among all.
+    """Pairs by coordinates within one CRS, pixel for pixel among pictures without one, and copies among all
+    (`copies`: whether they are looked for, which takes most of the time).
 
     Pictures of more than `_LARGEST_MATCHED_PX` are compared by coordinates only.
     """
@@ -94,12 +95,14 @@ def find_shared_ground(
             for pair in find_overlaps(_Pictures(free), progress=progress).pairs
         )
     found = SharedGround(by_pixels, tuple(sorted(by_coordinates)))
+    if not copies:
+        return found
     features = list(in_parallel(_features, small, stage="looking for copies", progress=progress))
-    copies = {
+    changed = {
         (places[small[match.first].id], places[small[match.second].id])
         for match in find_copies(features, progress=progress)
     }
-    return replace(found, copies=tuple(sorted(copies - set(found.pairs))))
+    return replace(found, copies=tuple(sorted(changed - set(found.pairs))))
 
 
 def _features(item: Item) -> Features:

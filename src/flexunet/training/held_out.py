@@ -36,7 +36,8 @@ class HeldOut:
         self.classes, self.folder, self._expected = classes, folder, folds
         self._sample: CalibrationSample | None = None
         self._tta = False
-        self._fingerprints: list[str] = []
+        self._fingerprint: str | None = None
+        """Of the images, where they are those of one split."""
         self.images: list[ImageScores] = []
         self.pairs: list[Pair] = []
         self.folds: list[int | None] = []
@@ -56,7 +57,7 @@ class HeldOut:
         confusions = [ConfusionMatrix(len(self.classes)) for _ in models]
         masks = OwnMasks(store, data, predictors[0].record)
         self._tta = predictors[0].settings.tta
-        self._fingerprints.append(store.fingerprint)
+        self._fingerprint = store.fingerprint if fold is None else None
         self._sample = self._sample or CalibrationSample(self.classes, self._expected * len(store))
         for index, pair in enumerate(store.pairs):
             picture, truth = Picture(store.image(index), store.valid(index), Grid()), masks.labels(index)
@@ -89,11 +90,10 @@ class HeldOut:
         """
         if self._sample is None or self._sample.empty:
             return None
-        folded = self.folds[0] is not None
         about = {
-            "split": "out-of-fold" if folded else "valid",
+            "split": "valid" if self.folds[0] is None else "out-of-fold",
             "images": len(self.images),
-            "fingerprint": None if folded else self._fingerprints[0],
+            "fingerprint": self._fingerprint,
         }
         return self._sample.fit(about, tta=self._tta)
 
