@@ -43,7 +43,7 @@ def test_regions_leave_as_a_whole_and_groups_stay_together(write_run: Any) -> No
 
 
 def test_the_gap_is_measured_and_can_be_stopped(write_run: Any, tmp_path: Path, interrupt_when: Any) -> None:
-    run = write_run(epochs=1)
+    run = write_run(epochs=2)  # the log is there after the first: Ctrl-C finds the second
     config = read_config(run).config
     folder = tmp_path / "runs" / "run" / "gap"
 

@@ -6,10 +6,13 @@ from typing import Any
 import pytest
 import torch
 
+from faulty_work import aborts, one_finds_a_fault
 from flexunet.config import Config
-from flexunet.errors import TrainingError
+from flexunet.errors import DataError, TrainingError
 from flexunet.modelfile import load_model
 from flexunet.training import train
+from flexunet.training.hardware import build_fabric, choose_hardware
+from flexunet.training.launch import launch
 
 LOSSES = ("categorical_crossentropy", "dice", "tversky", "lovasz", "bce_iou_loss")
 
@@ -53,3 +56,22 @@ def test_a_fault_in_all_processes_is_one_clear_error(make_config: Any, tmp_path:
     config = make_config(train={"learning_rate": 1e30, "schedule": "constant", "clip_norm": None})
     with pytest.raises(TrainingError, match=r"The loss is not finite .* samples p\d+"):
         train(with_processes(config, 2, tmp_path / "run"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("culprit", [0, 1])
+def test_a_fault_in_one_process_is_that_error_whatever_becomes_of_the_other(
+    make_config: Any, tmp_path: Path, culprit: int
+) -> None:
+    settings = with_processes(make_config(), 2, tmp_path).train
+    fabric = build_fabric(settings, choose_hardware(settings.accelerator, settings.precision))
+    with pytest.raises(DataError, match=r"^b\.png is damaged$"):
+        launch(fabric, one_finds_a_fault, culprit)
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_is_said_to_be_lost(make_config: Any, tmp_path: Path) -> None:
+    settings = with_processes(make_config(), 2, tmp_path).train
+    fabric = build_fabric(settings, choose_hardware(settings.accelerator, settings.precision))
+    with pytest.raises(TrainingError, match=r"process was lost .*SIGABRT.* --resume"):
+        launch(fabric, aborts, None)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
+import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from types import FrameType
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import torch
 from lightning_fabric import Fabric
@@ -20,6 +24,7 @@ from lightning_fabric.strategies.launchers.multiprocessing import _MultiProcessi
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 
 from ..errors import FlexunetError, Interrupted, TrainingError
+from ..files import whole_file
 
 # Fabric announces its choices at INFO on stderr, in every process; the run says itself what was chosen
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
@@ -27,11 +32,14 @@ logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 JobT = TypeVar("JobT")
 ResultT = TypeVar("ResultT")
 
+PATIENCE_SECONDS = 5.0
+"""How long a process with a fault waits for the others to report theirs before it leaves."""
+
 
 def launch(fabric: Fabric, work: Callable[[Fabric, JobT], ResultT], job: JobT) -> ResultT:
     """The result of `work(fabric, job)` of the first process, run in every process of the Fabric.
 
-    A known fault in a process comes back as the same error here; Ctrl-C and SIGTERM are passed on to the
+    A known fault in any process comes back as the same error here; Ctrl-C and SIGTERM are passed on to the
     processes.
 
     Raises:
@@ -40,18 +48,21 @@ def launch(fabric: Fabric, work: Callable[[Fabric, JobT], ResultT], job: JobT) -
     if not isinstance(fabric.strategy.launcher, _MultiProcessingLauncher):
         fabric.launch()
         return work(fabric, job)
-    try:
-        with _signals_go_to_children():
-            outcome = fabric.launch(partial(_guarded, work=work, job=job)).value
-    except (ProcessExitedException, ProcessRaisedException) as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise TrainingError(
-            f"A training process was lost ({reason}). What was saved is intact: continue with --resume, or "
-            f"see more with --debug."
-        ) from error
-    if isinstance(outcome, FlexunetError):
-        raise outcome
-    return outcome  # type: ignore[no-any-return]
+    with tempfile.TemporaryDirectory(prefix="flexunet-") as folder:
+        faults = Path(folder)
+        try:
+            with _signals_go_to_children():
+                outcome = fabric.launch(partial(_guarded, work=work, job=job, faults=faults))
+        except (ProcessExitedException, ProcessRaisedException) as error:
+            # a process whose peer has left can end in any way: what was reported before says more
+            if reported := _reported(faults):
+                raise reported from None
+            reason = str(error).strip().splitlines()[-1]
+            raise TrainingError(
+                f"A training process was lost ({reason}). What was saved is intact: continue with --resume, "
+                f"or see more with --debug."
+            ) from error
+    return outcome.value  # type: ignore[no-any-return]
 
 
 def first_process(fabric: Fabric, work: Callable[[], object]) -> None:
@@ -69,24 +80,45 @@ def first_process(fabric: Fabric, work: Callable[[], object]) -> None:
 
 
 class _Outcome:
-    """A result or a fault on its way between processes; opaque to Fabric, which takes collections apart."""
+    """A result on its way between processes; opaque to Fabric, which takes collections apart."""
 
     def __init__(self, value: object) -> None:
         self.value = value
 
 
-def _guarded(fabric: Fabric, work: Callable[[Fabric, JobT], object], job: JobT) -> _Outcome:
-    """Known faults as values: an exception would cross the process border as a traceback in a string."""
+def _guarded(fabric: Fabric, work: Callable[[Fabric, JobT], object], job: JobT, faults: Path) -> _Outcome:
+    """The result of a process; a known fault goes to a file, as an exception would arrive as a traceback."""
     try:
         outcome = _Outcome(work(fabric, job))
     except FlexunetError as error:
-        return _Outcome(_portable(error))
+        _leave(_portable(error), fabric, faults)
     except KeyboardInterrupt:
-        return _Outcome(Interrupted("Interrupted."))
+        _leave(Interrupted("Interrupted."), fabric, faults)
     # a group whose other half is gone when the process ends can abort it, with the work done
     fabric.barrier()
     torch.distributed.destroy_process_group()
     return outcome
+
+
+def _leave(fault: FlexunetError, fabric: Fabric, faults: Path) -> NoReturn:
+    """Report a fault and end the process."""
+    with whole_file(faults / f"{fabric.global_rank}.fault") as beside:
+        beside.write_bytes(pickle.dumps(fault))
+    # the first to leave has the others terminated, who may be about to say the same
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while len(list(faults.glob("[0-9]*.fault"))) < fabric.world_size and time.monotonic() < deadline:
+        time.sleep(0.02)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # not by way of the interpreter's end: a half-closed process group can hang there, or abort
+    os._exit(1)
+
+
+def _reported(faults: Path) -> FlexunetError | None:
+    """What the processes reported; who was only asked to stop says less than who failed."""
+    found = [pickle.loads(path.read_bytes()) for path in sorted(faults.glob("[0-9]*.fault"))]
+    found.sort(key=lambda fault: isinstance(fault, Interrupted))
+    return found[0] if found else None
 
 
 def _portable(error: FlexunetError) -> FlexunetError:
