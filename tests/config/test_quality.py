@@ -11,13 +11,13 @@ from flexunet.config import (
     EncoderUNetConfig,
     Loaded,
     ResUNetConfig,
+    TrainConfig,
     at_quality,
     dump_toml,
     without_dial,
 )
 from flexunet.config.loading import parse_config
-from flexunet.config.quality import RECIPES
-from flexunet.config.schema import Quality
+from flexunet.config.recipes import RECIPES, Quality
 from flexunet.errors import ConfigError
 
 POSITIONS: tuple[Quality, ...] = ("quick", "good", "best")
@@ -61,6 +61,26 @@ def test_another_network_keeps_its_own_settings() -> None:
     loaded = read('quality = "good"\n[model]\narchitecture = "resunet"')
     assert loaded.config.model == ResUNetConfig()
     assert loaded.config.train.epochs == RECIPES["good"]["train.epochs"]
+
+
+def test_another_network_is_said_to_be_left_alone() -> None:
+    said = [
+        note for note in read('quality = "good"\n[model]\narchitecture = "flexunet"').notes if "alone" in note
+    ]
+    assert len(said) == 1
+    assert 'model.architecture = "flexunet" is written' in said[0]
+    assert not [note for note in read('quality = "good"').notes if "alone" in note]
+
+
+@pytest.mark.parametrize("quality", POSITIONS)
+def test_a_config_made_in_python_has_what_the_dial_stands_for(quality: Quality) -> None:
+    same = read(f'quality = "{quality}"\n[train]\nseed = 7').config
+    for train in ({"seed": 7}, TrainConfig(seed=7)):
+        made = Config(quality=quality, train=train)  # type: ignore[arg-type]
+        assert made == same.model_copy(update={"output": made.output})
+    plain = Config(quality=quality, model=ResUNetConfig())
+    assert plain.model == ResUNetConfig()
+    assert plain.data.size == tuple(RECIPES[quality]["data.size"])
 
 
 def test_a_time_budget_decides_the_epochs() -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from .augmentation import AugmentConfig
 from .dataset import ClassConfig, DataConfig, SplitConfig
@@ -23,6 +23,7 @@ from .networks import (
     ModelConfig,
     ResUNetConfig,
 )
+from .recipes import Quality, fill_in
 from .section import Contradiction, Positive, Section
 from .training import LossName, LossTerm, Precision, TrainConfig
 
@@ -108,9 +109,6 @@ class OutputConfig(Section):
     """`reference` layout: the log names written to train_metrics.csv."""
 
 
-Quality = Literal["quick", "good", "best"]
-
-
 class Config(Section):
     """What a run is."""
 
@@ -125,6 +123,18 @@ class Config(Section):
     evaluate: EvaluateConfig = EvaluateConfig()
     predict: PredictConfig = PredictConfig()
     output: OutputConfig = OutputConfig()
+
+    @model_validator(mode="after")
+    def _dialled(self) -> Self:
+        """What `quality` stands for, in a config made in Python as in one that was read."""
+        tree = self.model_dump(exclude_unset=True)
+        if "model" in tree:
+            tree["model"]["architecture"] = self.model.architecture
+        if self.quality is not None and fill_in(tree):
+            filled = type(self).model_validate(tree)
+            for name in type(self).model_fields:
+                object.__setattr__(self, name, getattr(filled, name))  # frozen for all but its making
+        return self
 
     def contradictions(self) -> Iterator[Contradiction]:
         """Network and weights for as many classes as there are."""

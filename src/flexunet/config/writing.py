@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from .describe import expected_at, models_in
 from .draft import KeyPath, dotted
-from .quality import RECIPES
+from .recipes import RECIPES
 from .schema import Config, SplitConfig
 
 _WIDTH = 110
