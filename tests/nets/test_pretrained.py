@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from torch import Tensor
 from flexunet.bands import Bands
 from flexunet.config.schema import EncoderUNetConfig
 from flexunet.errors import ConfigError, MissingExtraError, ModelFileError
-from flexunet.nets import EncoderUNet, build_network, initial_network, learned_parameters
+from flexunet.nets import EncoderUNet, build_network, colours_in_words, initial_network, learned_parameters
 from flexunet.nets.efficientnet_lite import STAGES, EfficientNetLite
 from flexunet.nets.pretrained import (
     CENTRE,
@@ -176,6 +177,24 @@ def test_few_equal_bands_give_what_a_grey_picture_gives(count: int) -> None:
 )
 def test_colours_are_found_by_name(names: tuple[str, ...], places: tuple[int, int, int] | None) -> None:
     assert rgb_places(names) == places
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("red", "green", "blue"), None),
+        (("1", "2", "3"), None),
+        (("B4", "B3", "B2", "B8"), r"are B4 \(band 1\), B3 \(band 2\), B2 \(band 3\); the other 1 starts"),
+        (("slope", "dem", "a", "b", "c"), r"slope \(band 1\).* the other 2 start with .*data\.band_names\."),
+        (("blue", "green", "red"), r"red \(band 3\), green \(band 2\), blue \(band 1\)\."),
+        (("grey",), "share their weights"),
+    ],
+)  # fmt: skip
+def test_it_is_said_which_bands_are_taken_for_colours(names: tuple[str, ...], said: str | None) -> None:
+    bands = Bands(names=names, mean=(1.0,) * len(names), std=(1.0,) * len(names))
+    words = colours_in_words(LITE0, bands)
+    assert words is None if said is None else words is not None and re.search(said, words)
+    assert colours_in_words(EncoderUNetConfig(weights="random"), bands) is None
 
 
 def test_raw_values_of_eight_bits_come_to_the_scale_of_the_encoder() -> None:

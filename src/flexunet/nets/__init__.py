@@ -1,6 +1,6 @@
 """Networks: images (B, C, H, W) float32 to logits (B, K, H, W), any height and width."""
 
-from .build import build_network, check_weights, initial_network, probabilities
+from .build import build_network, check_weights, colours_in_words, initial_network, probabilities
 from .encoder_unet import EncoderUNet, learned_parameters
 from .ensemble import EnsembleNetwork
 from .features import FeatureTap, has_features
@@ -24,6 +24,7 @@ __all__ = [
     "Stage",
     "build_network",
     "check_weights",
+    "colours_in_words",
     "has_features",
     "initial_network",
     "layer_table",

@@ -10,7 +10,7 @@ from ..config.schema import EncoderUNetConfig, FlexUNetConfig, ModelConfig
 from ..errors import ConfigError
 from .encoder_unet import EncoderUNet
 from .flexunet import FlexUNet
-from .pretrained import find_weights, load_pretrained
+from .pretrained import find_weights, load_pretrained, places_in_words
 from .resunet import ResUNet
 
 
@@ -64,6 +64,12 @@ def check_weights(model: ModelConfig) -> None:
     """
     if isinstance(model, EncoderUNetConfig) and model.weights == "imagenet":
         find_weights(model.encoder)
+
+
+def colours_in_words(model: ModelConfig, bands: Bands) -> str | None:
+    """Which bands an encoder takes for the colours it has learned; None where there is no question."""
+    learned = isinstance(model, EncoderUNetConfig) and model.weights == "imagenet"
+    return places_in_words(bands.names) if learned else None
 
 
 def probabilities(logits: Tensor) -> Tensor:

@@ -150,11 +150,29 @@ def rgb_places(names: tuple[str, ...]) -> tuple[int, int, int] | None:
     """Where red, green and blue are among the bands: by name (red, R, B4 of Sentinel-2 and Landsat 8, ...),
     else the first three; None for fewer than three bands.
     """
+    return _named_rgb(names) or ((0, 1, 2) if len(names) >= 3 else None)
+
+
+def places_in_words(names: tuple[str, ...]) -> str | None:
+    """Which bands the encoder takes for the colours it has learned; None where there is no question."""
+    if len(names) == 3 and rgb_places(names) == (0, 1, 2):
+        return None
+    places = rgb_places(names)
+    if places is None:
+        return "The encoder's red, green and blue share their weights among the bands."
+    named = ", ".join(f"{names[place]} (band {place + 1})" for place in places)
+    cure = "" if _named_rgb(names) else "; should it be others, name the bands in data.band_names"
+    others = len(names) - 3
+    rest = f"; the other {others} start{'' if others > 1 else 's'} with weights of zero" if others else ""
+    return f"The encoder's red, green and blue are {named}{rest}{cure}."
+
+
+def _named_rgb(names: tuple[str, ...]) -> tuple[int, int, int] | None:
     plain = [name.strip().lower().replace("_", "").replace("-", "") for name in names]
     for trio in _RGB_NAMES:
         if all(name in plain for name in trio):
             return plain.index(trio[0]), plain.index(trio[1]), plain.index(trio[2])
-    return (0, 1, 2) if len(names) >= 3 else None
+    return None
 
 
 _RGB_NAMES = (("red", "green", "blue"), ("r", "g", "b"), ("b04", "b03", "b02"), ("b4", "b3", "b2"))

@@ -18,7 +18,7 @@ from ..errors import ConfigError, DataError, FlexunetError
 from ..evaluation.applicability import describe_applicability
 from ..evaluation.fitting import calibrate_model, describe_calibration
 from ..modelfile import read_record
-from ..nets import check_weights, initial_network
+from ..nets import check_weights, colours_in_words, initial_network
 from .folder import RunFolder, check_folder
 from .hardware import Hardware, build_fabric, choose_hardware, gradients_are_final, set_threads
 from .interrupts import StopRequest
@@ -129,6 +129,8 @@ def run_process(fabric: Fabric, job: Job) -> RunResult:
 
     # What is learned from, and what is minimised
     material = open_material(config, fabric, reporter)
+    if said := colours_in_words(config.model, material.bands):
+        reporter.line(said)
     teacher = open_teacher(config, material.bands)
     minimised = objective(config.train, material.weights, teacher and teacher.to(fabric.device))
 
