@@ -2,8 +2,8 @@
 
     python benchmarks/bench_intervals.py --samples 2000
 
-The groups are those of tests/metrics/test_bootstrap.py. Prints, for each number of groups, the share of
-samples in which the percentile interval, BCa and ours hold the IoU of the whole population.
+The groups are those of tests/metrics/test_bootstrap.py. For each number of groups: the share of samples in
+which the percentile interval, BCa and ours hold the IoU of the whole population. `results/intervals.json`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "metrics"))
 from test_bootstrap import draw_groups, iou
 
 from flexunet.metrics.bootstrap import bootstrap_interval
+from machine import machine_facts, save
 
 NORMAL = NormalDist()
 
@@ -40,12 +41,13 @@ def plain_intervals(counts: np.ndarray, rng: np.random.Generator, draws: int) ->
 
 
 def main() -> None:
-    """Print one line a number of groups."""
+    """Print one line a number of groups, and save all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--samples", type=int, default=1200)
     parser.add_argument("--draws", type=int, default=500)
     parser.add_argument("--groups", type=int, nargs="+", default=[15, 30, 87])
     given = parser.parse_args()
+    shares: dict[str, dict[str, float]] = {}
     truth = float(iou(draw_groups(2_000_000, np.random.default_rng(99)).sum(0, keepdims=True))[0])
     for number in given.groups:
         rng = np.random.default_rng(11)
@@ -58,8 +60,11 @@ def main() -> None:
                 found["ours"] = np.array([ours.low, ours.high])
             for name, (low, high) in found.items():
                 held[name] += low <= truth <= high
-        shown = ", ".join(f"{name} {count / given.samples:.3f}" for name, count in held.items())
-        print(f"{number} groups, {given.samples} samples: {shown}")
+        shares[f"{number} groups"] = {name: round(count / given.samples, 4) for name, count in held.items()}
+        shown = ", ".join(f"{name} {share:.3f}" for name, share in shares[f"{number} groups"].items())
+        print(f"{number} groups, {given.samples} samples: {shown}", flush=True)
+    setting = {"samples": given.samples, "draws": given.draws, "true_iou": round(truth, 4)}
+    save("intervals", {"machine": machine_facts(1), **setting, "share_that_hold_the_truth": shares})
 
 
 if __name__ == "__main__":
