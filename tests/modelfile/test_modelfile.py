@@ -18,7 +18,9 @@ from torch import nn
 
 from flexunet.bands import Bands
 from flexunet.classes import Classes
+from flexunet.config.recipes import Quality
 from flexunet.config.schema import (
+    Config,
     DataConfig,
     EncoderUNetConfig,
     FlexUNetConfig,
@@ -87,6 +89,15 @@ def test_network_and_record_come_back_as_they_were(tmp_path: Path, model: ModelC
     with torch.no_grad():
         torch.testing.assert_close(loaded.network(images), network(images), rtol=1e-5, atol=1e-5)
     assert all(parameter.requires_grad for parameter in loaded.network.parameters())
+
+
+@pytest.mark.parametrize(("quality", "megabytes"), [("quick", 8), ("good", 25), ("best", 25), (None, 25)])
+def test_models_are_small_enough_to_be_sent_by_mail(
+    tmp_path: Path, quality: Quality | None, megabytes: int
+) -> None:
+    record = record_of(Config(quality=quality).model)
+    save_model(tmp_path / "model.safetensors", network_of(record), record)
+    assert (tmp_path / "model.safetensors").stat().st_size <= megabytes * 1e6
 
 
 def test_a_trained_model_needs_no_package_of_weights(tmp_path: Path) -> None:
