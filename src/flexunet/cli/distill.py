@@ -38,8 +38,8 @@ def distill(
     if temperature is not None:
         overrides.append(f"train.teacher_temperature={temperature}")
     train(
-        config, overrides, devices=None, budget=budget, quality=None, folds=None, seeds=None, groups=None,
-        resume=resume, overwrite=overwrite,
+        config, overrides, devices=None, budget=budget, quality=None, start_from=None, folds=None,
+        seeds=None, groups=None, resume=resume, overwrite=overwrite,
     )  # fmt: skip
 
 

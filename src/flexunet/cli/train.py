@@ -27,6 +27,9 @@ def train(
     quality: str | None = typer.Option(
         None, "--quality", help="quick, good or best: decides whatever the config does not."
     ),
+    start_from: Path | None = typer.Option(
+        None, "--start-from", help="Trained model (file, or folder of a run) to go on from with these data."
+    ),
     folds: int | None = typer.Option(
         None, "--folds", help="Train one member for each of so many folds of train and valid together."
     ),
@@ -45,14 +48,19 @@ def train(
     time of all together.
 
     Example: flexunet train run.toml --set train.epochs=20 --set output.dir=runs/first
+
+    Example: flexunet train other-sensor.toml --start-from runs/bijie --set train.learning_rate=5e-4
     """
     from ..config import read_config
+    from ..prediction import locate_model
     from ..training import planned, read_run, train_members
     from ..training import train as train_run
 
     overrides = list(set_)
     if devices is not None:
         overrides.append(f"train.devices={devices}")
+    if start_from is not None:
+        overrides.append(f"train.start_from={locate_model(start_from).model.absolute()}")
     if quality is not None:
         overrides.append(f"quality={quality}")
     if budget is not None:

@@ -29,7 +29,7 @@ _SEARCHED_DATA = ("data.size", "data.sizing", "data.normalisation")
 _MEASURING = ("train.monitor", "train.validation_steps", "train.seed")
 _RUNNING = (
     "train.budget_minutes", "train.devices", "train.num_nodes", "train.accelerator", "train.threads",
-    "train.num_workers", "train.checkpoint_minutes", "train.calibrate", "train.teacher",
+    "train.num_workers", "train.checkpoint_minutes", "train.calibrate", "train.teacher", "train.start_from",
 )  # fmt: skip
 _OF_THE_LOSS = ("train.loss", "train.class_weights")
 _RANGE_KEYS = ("low", "high", "log", "step")

@@ -59,6 +59,8 @@ class TrainConfig(Section):
     class_weights: Literal["none", "auto"] | tuple[AtLeast0, ...] = "none"
     """Weight of each class in the cross-entropy: given, or from its frequency."""
 
+    start_from: Path | None = None
+    """Model file whose network, weights and normalisation training starts from, in place of [model]."""
     teacher: Path | None = None
     """Model file (an ensemble, say) whose probabilities are learned beside the truth."""
     teacher_weight: Share = 0.5

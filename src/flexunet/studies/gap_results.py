@@ -135,7 +135,9 @@ def score_gap(runs: Iterable[GapRun], division: Division, config: Config, seeds:
             "epochs": all_runs[0].epochs,
             "budget_minutes": train.budget_minutes,
             "minutes_a_run": round(statistics.mean(run.seconds for run in all_runs) / 60, 2),
-            "train": train.model_dump(mode="json", exclude={"teacher", "epoch_pictures_images"}),
+            "train": train.model_dump(
+                mode="json", exclude={"start_from", "teacher", "epoch_pictures_images"}
+            ),
             "augment": config.augment.model_dump(mode="json"),
         },
         "hardware": str(choose_hardware(train.accelerator, train.precision)),

@@ -22,6 +22,7 @@ from .losses import balanced_weights
 from .noticed import Note, lines_of, notes_of
 from .pictures import choose_images
 from .reporter import Reporter
+from .start import bands_of_start
 from .windows import Windows
 
 
@@ -55,7 +56,7 @@ def open_material(config: Config, fabric: Fabric, reporter: Reporter) -> Materia
     # the first process fills the cache, the others find it filled
     first_process(fabric, lambda: open_stores(config.data))
     store, valid_store = open_stores(config.data)
-    bands = band_statistics(store, config.data)
+    bands = bands_of_start(config.train.start_from, band_statistics(store, config.data))
     notes = notes_of({"train": store} | ({} if valid_store is None else {"valid": valid_store}))
     for line in lines_of(notes):
         reporter.line(line)

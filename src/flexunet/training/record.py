@@ -12,7 +12,7 @@ from ..machine import processor
 from ..modelfile import InputRecord, ModelRecord
 from .hardware import Hardware
 from .material import Material
-from .teacher import about_teacher
+from .teacher import about_model
 
 
 def identity_of(config: Config, material: Material, hardware: Hardware, processes: int) -> dict[str, str]:
@@ -48,14 +48,15 @@ def record_of(
 def _training_record(
     config: Config, material: Material, hardware: Hardware, processes: int, budget_minutes: float | None
 ) -> dict[str, Any]:
-    """How the weights came about; where the teacher lies is nobody's business."""
+    """How the weights came about; where other models lie is nobody's business."""
     store = material.store
     settings = {name: getattr(config, name).model_dump(mode="json") for name in ("train", "augment")}
-    settings["train"]["teacher"] = config.train.teacher and config.train.teacher.name
+    others = {"start_from": config.train.start_from, "teacher": config.train.teacher}
+    settings["train"] |= {name: path and path.name for name, path in others.items()}
     sizes = [store.native_size(index) for index in range(len(store))]
     return {
         "config": settings,
-        "teacher": None if config.train.teacher is None else about_teacher(config.train.teacher),
+        **{name: path and about_model(path) for name, path in others.items()},
         "images": len(store),
         "largest_image": [max(size[axis] for size in sizes) for axis in (0, 1)],
         "processes": processes,

@@ -12,13 +12,12 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from ..bands import Bands
 from ..config import Config
 from ..errors import ConfigError, DataError, FlexunetError
 from ..evaluation.applicability import describe_applicability
 from ..evaluation.fitting import calibrate_model, describe_calibration
 from ..modelfile import read_record
-from ..nets import check_weights, colours_in_words, initial_network
+from ..nets import check_weights
 from .folder import RunFolder, check_folder
 from .hardware import Hardware, build_fabric, choose_hardware, gradients_are_final, set_threads
 from .interrupts import StopRequest
@@ -33,6 +32,7 @@ from .record import identity_of, record_of
 from .reporter import Reporter
 from .resume import continued, refuse_another_run
 from .runlog import not_measured
+from .start import first_network, start_in_words, with_network_of_start
 from .state import Progress, Row, SavedState, load_state, save_state
 from .teacher import Objective, check_teacher, objective, open_teacher
 
@@ -95,7 +95,9 @@ def train(
     refuse_both(resume=resume, overwrite=overwrite)
     folder = RunFolder.of(config.output)
     hardware = choose_hardware(config.train.accelerator, config.train.precision)
-    check_weights(config.model)
+    config = with_network_of_start(config)
+    if config.train.start_from is None:
+        check_weights(config.model)
     if config.train.teacher is not None:
         check_teacher(config, config.train.teacher, read_record(config.train.teacher))
     check_folder(folder, folder.config_copy(source), resume=resume, overwrite=overwrite)
@@ -129,7 +131,7 @@ def run_process(fabric: Fabric, job: Job) -> RunResult:
 
     # What is learned from, and what is minimised
     material = open_material(config, fabric, reporter)
-    if said := colours_in_words(config.model, material.bands):
+    if said := start_in_words(config, material.bands):
         reporter.line(said)
     teacher = open_teacher(config, material.bands)
     minimised = objective(config.train, material.weights, teacher and teacher.to(fabric.device))
@@ -185,16 +187,6 @@ def probed(
         config = config.model_copy(update={"train": chosen})
     reporter.line(estimate.describe(config.train.epochs))
     return config
-
-
-def first_network(config: Config, bands: Bands, device: torch.device) -> nn.Module:
-    """The network with the weights that training starts from; the seed decides what is drawn of them."""
-    torch.manual_seed(config.train.seed)
-    network = initial_network(config.model, bands, len(config.data.classes))
-    # on CPUs the images' layout decides, and the optimiser would copy kernels that are channels last
-    last = config.train.channels_last and device.type != "cpu"
-    layout = torch.channels_last if last else torch.contiguous_format
-    return network.to(device).to(memory_format=layout)  # type: ignore[call-overload,no-any-return]
 
 
 def assemble(

@@ -84,8 +84,8 @@ def check_teacher(config: Config, path: Path, record: ModelRecord) -> None:
         )
 
 
-def about_teacher(path: Path) -> dict[str, Any]:
-    """What a student's model file says of its teacher."""
+def about_model(path: Path) -> dict[str, Any]:
+    """What a model file says of another one that had a part in it."""
     record = read_record(path)
     return {
         "name": path.name,
