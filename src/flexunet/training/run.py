@@ -159,7 +159,8 @@ def run_process(fabric: Fabric, job: Job) -> RunResult:
         try:
             fit(run)
         except FlexunetError:
-            first_process(fabric, finish)
+            if fabric.is_global_zero:  # alone: with a fault of one process the others are waited for in vain
+                finish()
             raise
         first_process(fabric, finish)
     if material.validation is not None and wants_calibration(config):
