@@ -17,7 +17,7 @@ from flexunet.bands import Bands
 from flexunet.classes import Classes
 from flexunet.config.schema import FlexUNetConfig, PredictConfig, ResUNetConfig
 from flexunet.errors import ConfigError, DataError
-from flexunet.modelfile import InputRecord, ModelRecord, save_model
+from flexunet.modelfile import InputRecord, ModelRecord, save_ensemble, save_model
 from flexunet.nets import build_network
 from flexunet.prediction import Predictor
 from flexunet.prediction.calibrate import most_probable
@@ -169,6 +169,21 @@ def test_auto_cuts_pictures_beyond_twice_what_training_showed() -> None:
     seen = record_of().model_copy(update={"training": {"largest_image": [100, 80]}})
     assert len(predictor_of(seen).framing((200, 200)).grid) == 1
     assert len(predictor_of(seen).framing((200, 201)).grid) > 1
+
+
+def test_an_ensemble_shows_a_picture_to_its_members_as_each_is_shown_it(tmp_path: Path) -> None:
+    record = record_of().model_copy(update={"training": {"largest_image": [100, 80]}})
+    paths = [tmp_path / f"{seed}.safetensors" for seed in (1, 2)]
+    for seed, path in enumerate(paths):
+        torch.manual_seed(seed)
+        save_model(path, build_network(record.model, len(record.bands), len(record.classes)).eval(), record)
+    save_ensemble(tmp_path / "ensemble.safetensors", paths)
+    whole = Predictor.from_file(tmp_path / "ensemble.safetensors", device="cpu")
+    members = [Predictor.from_file(path, device="cpu") for path in paths]
+    for size in ((30, 32), (150, 90), (230, 90)):
+        image = noise(*size, 3)
+        mean = np.mean([member.probabilities(image) for member in members], axis=0)
+        assert_allclose(whole.probabilities(image), mean, atol=1e-4)
 
 
 def test_tile_and_halo_are_those_of_the_settings() -> None:

@@ -86,11 +86,13 @@ def is_large(shape: tuple[int, int], record: ModelRecord) -> bool:
 
     It does where an edge is more than twice as long as what training showed: the training size, or for models
     trained by `resize` or `fit` the longest edge of a training picture where the model file says it (a model
-    that was taught with pictures of 1200 pixels squeezed to 256 knows such pictures squeezed).
+    that was taught with pictures of 1200 pixels squeezed to 256 knows such pictures squeezed). Of an
+    ensemble, what any member was shown.
     """
     known = max(record.data.size)
     if record.data.sizing != "crop":
-        known = max(known, *record.training.get("largest_image", (known,)))
+        for shown in (record, *record.members):
+            known = max(known, *shown.training.get("largest_image", (known,)))
     return max(shape) > LARGE * known
 
 
