@@ -30,6 +30,8 @@ CONFIG = """
 [data]
 root = "{root}"
 size = [{size}, {size}]
+mask_encoding = "index"
+ignore_value = 255
 classes = [{{name = "background", colour = [0, 0, 0]}}, {{name = "landslide", colour = [255, 0, 255]}}]
 
 [model]
@@ -109,10 +111,10 @@ def as_it_is(options: argparse.Namespace) -> float:
     """Pooled IoU of the model on all ten, nothing learned from them."""
     model, both, either = fx.Predictor.from_file(options.model), 0, 0
     for image in sorted((options.work / "sichuan").glob("*/images/*.png")):
-        truth = read_mask_picture(image.parents[1] / "masks" / image.name).bands.any(0)
-        found = model.probabilities(image)[1] > 0.5
-        both += int(np.count_nonzero(found & truth))
-        either += int(np.count_nonzero(found | truth))
+        truth = read_mask_picture(image.parents[1] / "masks" / image.name).bands[0]
+        found = (model.probabilities(image)[1] > 0.5) & (truth != 255)
+        both += int(np.count_nonzero(found & (truth == 1)))
+        either += int(np.count_nonzero(found | (truth == 1)))
     return round(both / either, 4)
 
 
