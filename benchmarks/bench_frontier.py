@@ -114,7 +114,7 @@ def draw(rows: dict[str, dict[str, Any]], path: Path) -> None:
     right.set_title("dots: one pass; squares: with the 8 passes that the score had", fontsize=9)
     for axes in (left, right):
         tidy(axes)
-    left.legend(fontsize=8, loc="lower right")
+    left.legend(fontsize=8, loc="upper left")
     save_figure(figure, path)
 
 
