@@ -127,10 +127,12 @@ class Config(Section):
     @model_validator(mode="after")
     def _dialled(self) -> Self:
         """What `quality` stands for, in a config made in Python as in one that was read."""
+        if self.quality is None:
+            return self
         tree = self.model_dump(exclude_unset=True)
         if "model" in tree:
             tree["model"]["architecture"] = self.model.architecture
-        if self.quality is not None and fill_in(tree):
+        if fill_in(tree):
             filled = type(self).model_validate(tree)
             for name in type(self).model_fields:
                 object.__setattr__(self, name, getattr(filled, name))  # frozen for all but its making
