@@ -1,7 +1,8 @@
-"""Recipes against each other on one dataset: the same minutes of training, the same seeds, the test split.
+"""Recipes against each other on one dataset: the same training budget, the same seeds, the test split.
 
     python benchmarks/bench_recipes.py --root WORK/bijie --minutes 10 --seeds 3 --group encoders
     python benchmarks/bench_recipes.py --root WORK/bijie --minutes 60 --seeds 1 --recipe lite0_256 lite2_384
+    python benchmarks/bench_recipes.py --root WORK/bijie --epochs 16 --recipe lite0_192
     python benchmarks/bench_recipes.py --config mars.toml --minutes 10 --group knowledge --name mars
 
 Every run is recorded in `benchmarks/results/recipes_NAME.json` as soon as it is done, those that failed as
@@ -42,12 +43,15 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "resunet": ("model={architecture='resunet'}",),
     },
     "encoders": {
+        "lite0_128": lite(0, 128),
         "lite0_192": lite(0, 192),
         "lite0_256": lite(0, 256),
         "lite0_320": lite(0, 320),
         "lite0_384": lite(0, 384),
         "lite1_256": lite(1, 256),
         "lite1_384": lite(1, 384),
+        "lite2_128": lite(2, 128),
+        "lite2_192": lite(2, 192),
         "lite2_256": lite(2, 256),
         "lite2_384": lite(2, 384),
         "lite0_shallow_256": lite(0, 256, "model.decoder_widths=[96,48,32]"),
@@ -97,16 +101,16 @@ def main() -> None:
         record = json.loads(out.read_text(encoding="utf-8"))
     for seed in range(arguments.seeds):  # seed by seed, so that a first table is there early
         for name, settings in recipes.items():
-            key = f"{name} seed {seed} {arguments.minutes:g} min"
+            key = f"{name} seed {seed} {budget(arguments)}"
             if key in record["runs"]:
                 continue
             run = arguments.work / arguments.name / key.replace(" ", "_")
-            common = [*arguments.set, f"train.seed={seed}", f"output.dir={run.resolve()}"]
+            common = [*arguments.set, f"train.seed={seed}", f"output.dir={run.resolve()}", length(arguments)]
             if arguments.root:
                 common.append(f"data.root={arguments.root.resolve()}")
             row = one_run(arguments, run, [*common, *settings])
             record["runs"][key] = {
-                "recipe": name, "seed": seed, "minutes": arguments.minutes, "settings": settings, **row,
+                "recipe": name, "seed": seed, "budget": budget(arguments), "settings": settings, **row,
             }  # fmt: skip
             out.parent.mkdir(exist_ok=True)
             out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
@@ -122,7 +126,9 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--root", type=Path, help="dataset folder, in place of the config's")
     parser.add_argument("--work", type=Path, default=Path("WORK/recipes"), help="where runs go")
     parser.add_argument("--name", default="bijie", help="of the results file")
-    parser.add_argument("--minutes", type=float, default=10, help="wall-clock minutes of training a run")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--minutes", type=float, default=10, help="wall-clock minutes of training a run")
+    length.add_argument("--epochs", type=int, help="epochs of a run, where other work would eat its minutes")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--split", default="test")
     parser.add_argument("--group", nargs="*", choices=GROUPS, default=[])
@@ -150,7 +156,7 @@ def one_run(arguments: argparse.Namespace, run: Path, settings: list[str]) -> di
     going_on = ["--resume"] if (run / "state").is_dir() else ["--overwrite"]
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     try:
-        flexunet("train", config, "--budget", f"{arguments.minutes}m", *going_on, *words)
+        flexunet("train", config, *going_on, *words)
         wall = time.monotonic() - started
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         flexunet("evaluate", run, "--split", arguments.split, "--out", run / "scores", "--overwrite")
@@ -188,28 +194,40 @@ def flexunet(*arguments: object) -> None:
     )
 
 
+def budget(arguments: argparse.Namespace) -> str:
+    return f"{arguments.epochs} epochs" if arguments.epochs else f"{arguments.minutes:g} min"
+
+
+def length(arguments: argparse.Namespace) -> str:
+    """The budget as a setting."""
+    if arguments.epochs:
+        return f"train.epochs={arguments.epochs}"
+    return f"train.budget_minutes={arguments.minutes}"
+
+
 def table(rows: list[dict[str, Any]]) -> str:
-    """Recipes by minutes, best first: mean and standard deviation over the seeds."""
-    kinds = dict.fromkeys((row["minutes"], row["recipe"]) for row in rows)
+    """Recipes and budgets by the CPU minutes they took: mean and standard deviation over the seeds."""
     lines = [
-        f"{'minutes':>7}  {'recipe':<20} {'IoU':>15} {'IoU, all':>15} {'false alarms':>12} {'MB':>6} runs"
+        f"{'CPU min':>7}  {'recipe':<20} {'budget':>10} {'IoU':>15} {'IoU, all':>15} {'false alarms':>12} "
+        f"{'MB':>6} runs"
     ]
     found = []
-    for minutes, recipe in kinds:
-        same = [row for row in rows if (row["minutes"], row["recipe"]) == (minutes, recipe)]
+    for name, recipe in dict.fromkeys((row["budget"], row["recipe"]) for row in rows):
+        same = [row for row in rows if (row["budget"], row["recipe"]) == (name, recipe)]
         good = [row for row in same if row.get("iou") is not None]
         if not good:
-            lines.append(f"{minutes:>7g}  {recipe:<20} failed")
+            lines.append(f"{'':>7}  {recipe:<20} {name:>10} failed")
             continue
         alarms = [row["false_alarm_share"] for row in good if row["false_alarm_share"] is not None]
         alarm = statistics.mean(alarms) if alarms else float("nan")
+        minutes = statistics.mean(row["cpu_minutes"] for row in good)
         text = (
-            f"{minutes:>7g}  {recipe:<20} {spread([row['iou'] for row in good]):>15} "
+            f"{minutes:>7.1f}  {recipe:<20} {name:>10} {spread([row['iou'] for row in good]):>15} "
             f"{spread([row['iou_all_images'] for row in good]):>15} {alarm:>12.4f} "
             f"{good[0]['model_mb']:>6} {len(good)}"
         )
-        found.append((minutes, -statistics.mean(row["iou"] for row in good), text))
-    return "\n".join([*lines, *(text for _, _, text in sorted(found))])
+        found.append((minutes, text))
+    return "\n".join([*lines, *(text for _, text in sorted(found))])
 
 
 def spread(values: list[float]) -> str:
