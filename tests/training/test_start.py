@@ -1,18 +1,22 @@
 """Training goes on from a trained model: its network, its weights, its view of the bands."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from typer.testing import CliRunner
 
 from blob_dataset import write_pairs
 from flexunet.cli.app import app
 from flexunet.config import Config, dump_toml
 from flexunet.errors import ConfigError, ModelFileError
+from flexunet.evaluation import evaluate
 from flexunet.files import sha256_of
-from flexunet.modelfile import load_model, read_record, save_ensemble
+from flexunet.modelfile import learned_from, load_model, read_record, save_ensemble
 from flexunet.training import train
 
 RESUNET = {"architecture": "resunet", "widths": (4, 6), "depths": (1,)}
@@ -89,3 +93,33 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(
     named = make_config(train={"start_from": trained}, data={"band_names": ["red", "green", "nir"]})
     with pytest.raises(ConfigError, match=r"takes the bands .*red, green, nir.*data\.band_names"):
         train(named)
+
+
+def test_no_leak_is_denied_that_the_first_model_brought_along(
+    make_config: Any, trained: Path, tmp_path: Path
+) -> None:
+    first = make_config()
+    assert first.data.root is not None
+    for split, origin in (("train", "valid"), ("valid", "valid"), ("test", "train")):
+        shutil.copytree(first.data.root / origin, tmp_path / "turned" / split)
+    config = make_config(
+        data={"root": tmp_path / "turned"}, train={"start_from": trained, "epochs": 1, "calibrate": False}
+    )
+    model = train(config).model
+    assert set(learned_from(read_record(model)) or ()) == {
+        read_record(trained).fingerprint,
+        read_record(model).fingerprint,
+    }
+
+    leak = evaluate(model, config.data, "test").scores["leakage"]
+    assert leak["status"] == "leak"
+    assert leak["text"].startswith(
+        "LEAK: the model that it started from, model.safetensors, was trained on these"
+    )
+
+    noise = np.random.default_rng(9)
+    for path in (tmp_path / "turned" / "test" / "images").iterdir():
+        Image.fromarray(noise.integers(0, 256, np.asarray(Image.open(path)).shape, np.uint8)).save(path)
+    clean = evaluate(model, config.data, "test").scores["leakage"]
+    assert clean["status"] == "none found"
+    assert "Not compared: what the model that it started from (model.safetensors) saw." in clean["text"]

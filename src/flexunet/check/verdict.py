@@ -57,6 +57,8 @@ class Verdict:
     """Why it was not checked, or what makes it a leak without a look."""
     trained: tuple[Split, ...] = ("train",)
     """The splits that were trained on."""
+    not_compared: tuple[str, ...] = ()
+    """Models that had a part in this one, and were trained on other pictures, which are not here."""
 
     def line(self) -> str:
         """One line for people."""
@@ -75,7 +77,8 @@ class Verdict:
                 if self.scope == "full"
                 else " (quick look; flexunet check also compares parts of pictures)"
             )
-            return f"Leakage from {' and '.join(self.trained)} into {self.split}: none found{how}."
+            rest = f" Not compared: what {' and '.join(self.not_compared)} saw." if self.not_compared else ""
+            return f"Leakage from {' and '.join(self.trained)} into {self.split}: none found{how}.{rest}"
         return f"Leakage into {self.split} not checked: {self.reason}."
 
     def for_scores(self) -> dict[str, Any]:
@@ -84,7 +87,8 @@ class Verdict:
 
     def as_json(self) -> dict[str, Any]:
         """The fields as JSON values."""
-        return {**asdict(self), "examples": list(self.examples), "trained": list(self.trained)}
+        lists = ("examples", "trained", "not_compared")
+        return {**asdict(self), **{name: list(getattr(self, name)) for name in lists}}
 
 
 def not_checked(split: str, reason: str) -> Verdict:
@@ -245,7 +249,7 @@ def _place(data: DataConfig, key: str) -> Path | None:
 def _read(path: Path | None, split: str) -> Verdict | None:
     content = _content(path)
     try:
-        for name in {"examples", "trained"} & {*content}:
+        for name in {"examples", "trained", "not_compared"} & {*content}:
             content[name] = tuple(content[name])
         verdict = Verdict(**content)
     except TypeError:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..check.verdict import Verdict, not_checked, quick_verdict
 from ..config.schema import DataConfig
 from ..data import Store, has_validation, open_store
 from ..data.folders import Split
 from ..errors import FlexunetError
-from ..modelfile import ModelRecord
+from ..modelfile import PARTS, ModelRecord, others_of
 from .opening import as_read_by
 
 
@@ -44,9 +44,29 @@ def trained_on(record: ModelRecord, data: DataConfig) -> Trained:
 def leakage_of(
     record: ModelRecord, trained: Trained, data: DataConfig, split: Split, store: Store
 ) -> Verdict:
-    """Whether pictures of the split are, or have copies among, those the model was trained on."""
+    """Whether pictures of the split are, or have copies among, those the model was trained on.
+
+    Models that it came of count: where they were trained on the split's pictures it is a leak, and where they
+    were trained on pictures that are not here the verdict says so.
+    """
     if split == "train":
         return not_checked(split, "these are the training pictures themselves")
+    not_compared = []
+    known = {trained_store.fingerprint for trained_store in trained.stores.values()}
+    for part, other in others_of(record):
+        pictures = other.get("learned_from")
+        if pictures and store.fingerprint in pictures:
+            reason = f"{PARTS[part]}, {other['name']}, was trained on these pictures"
+            return Verdict("leak", "full", split, pictures=len(store), reason=reason)
+        if not pictures or not known.issuperset(pictures):
+            not_compared.append(f"{PARTS[part]} ({other['name']})")
+    verdict = _own_leakage(record, trained, data, split, store)
+    return replace(verdict, not_compared=tuple(dict.fromkeys(not_compared)))
+
+
+def _own_leakage(
+    record: ModelRecord, trained: Trained, data: DataConfig, split: Split, store: Store
+) -> Verdict:
     if not trained.stores:
         return not_checked(split, trained.why_unknown)
     if split in trained.stores:

@@ -7,6 +7,7 @@ from .applicability import Applicability
 from .ensemble import check_agreement, combine, save_ensemble
 from .inputs import shared_inputs
 from .keras import convert_keras_model, model_from_keras
+from .lineage import PARTS, about_model, learned_from, others_of
 from .record import RECORD_VERSION, Calibration, InputRecord, ModelRecord, migrate
 from .store import (
     MODEL_SUFFIXES,
@@ -22,6 +23,7 @@ from .store import (
 
 __all__ = [
     "MODEL_SUFFIXES",
+    "PARTS",
     "RECORD_KEY",
     "RECORD_VERSION",
     "Applicability",
@@ -29,14 +31,17 @@ __all__ = [
     "InputRecord",
     "Model",
     "ModelRecord",
+    "about_model",
     "check_agreement",
     "checksum_of",
     "combine",
     "convert_keras_model",
     "is_model_file",
+    "learned_from",
     "load_model",
     "migrate",
     "model_from_keras",
+    "others_of",
     "read_record",
     "replace_record",
     "save_ensemble",

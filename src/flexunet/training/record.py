@@ -9,10 +9,9 @@ import torch
 from ..config import Config
 from ..data.ground import ground_resolution
 from ..machine import processor
-from ..modelfile import InputRecord, ModelRecord
+from ..modelfile import InputRecord, ModelRecord, about_model
 from .hardware import Hardware
 from .material import Material
-from .teacher import about_model
 
 
 def identity_of(config: Config, material: Material, hardware: Hardware, processes: int) -> dict[str, str]:

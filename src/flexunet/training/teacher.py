@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +11,7 @@ from torch import Tensor, nn
 from ..bands import Bands
 from ..config import Config, TrainConfig
 from ..errors import ConfigError
-from ..files import sha256_of
-from ..modelfile import ModelRecord, load_model, read_record
+from ..modelfile import ModelRecord, load_model
 from ..nets import probabilities
 from .losses import weighted_sum
 from .scored import Scored
@@ -82,17 +80,6 @@ def check_teacher(config: Config, path: Path, record: ModelRecord) -> None:
             f"{path}: the teacher knows the classes {', '.join(theirs.names)}, the config "
             f"{', '.join(ours.names)}. Both must be the same, in the same order."
         )
-
-
-def about_model(path: Path) -> dict[str, Any]:
-    """What a model file says of another one that had a part in it."""
-    record = read_record(path)
-    return {
-        "name": path.name,
-        "sha256": sha256_of(path),
-        "members": max(1, len(record.members)),
-        "scores": record.scores,
-    }
 
 
 def soft_cross_entropy(scored: Scored, taught: Tensor, temperature: float) -> Tensor:
