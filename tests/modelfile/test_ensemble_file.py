@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from blob_dataset import write_pairs
 from flexunet.bands import Bands
 from flexunet.classes import Classes
+from flexunet.cli.app import app
 from flexunet.config.schema import ClassConfig, DataConfig, FlexUNetConfig
-from flexunet.errors import ConfigError
+from flexunet.errors import ConfigError, OutputExistsError
 from flexunet.evaluation import evaluate
 from flexunet.modelfile import InputRecord, ModelRecord, load_model, read_record, save_ensemble, save_model
 from flexunet.nets import build_network
@@ -93,3 +95,31 @@ def test_models_that_disagree_are_all_named(tmp_path: Path) -> None:
     assert not (tmp_path / "e.safetensors").exists()
     with pytest.raises(ConfigError, match="at least one"):
         save_ensemble(tmp_path / "e.safetensors", [])
+
+
+def test_the_command_puts_files_and_runs_together(members: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    members[1].rename(tmp_path / "run" / "model.safetensors")
+    out = tmp_path / "e.safetensors"
+    command = ["ensemble", str(members[0]), str(tmp_path / "run"), "-o", str(out)]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    assert f"{out}: the mean of 2 models" in done.output
+    assert len(read_record(out).members) == 2
+    assert isinstance(CliRunner().invoke(app, command).exception, OutputExistsError)
+    assert CliRunner().invoke(app, [*command, "--overwrite"]).exit_code == 0
+
+
+def test_the_command_refuses_what_is_no_ensemble(members: list[Path], tmp_path: Path) -> None:
+    first, out = str(members[0]), str(tmp_path / "e.safetensors")
+    other = model(
+        tmp_path / "other.safetensors", 4, classes=Classes(names=("a", "b"), colours=CLASSES.colours)
+    )
+    for command, words in (
+        ([first, "-o", out], "alone is no ensemble"),
+        ([first, first, "-o", str(tmp_path / "e.png")], r"NAME\.safetensors"),
+        ([first, str(other), "-o", out], "knows the classes a, b"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            CliRunner().invoke(app, ["ensemble", *command], catch_exceptions=False)
+    assert not Path(out).exists()

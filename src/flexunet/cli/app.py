@@ -116,6 +116,7 @@ def _register() -> None:
         convert,
         demo,
         distill,
+        ensemble,
         evaluate,
         fetch,
         gap,
@@ -134,6 +135,7 @@ def _register() -> None:
     convert.register(app)
     demo.register(app)
     distill.register(app)
+    ensemble.register(app)
     evaluate.register(app)
     fetch.register(app)
     gap.register(app)
