@@ -108,6 +108,13 @@ def test_a_student_comes_out_of_the_command(make_config: Any, tmp_path: Path) ->
 def test_a_teacher_of_other_classes_is_refused_at_once(make_config: Any, tmp_path: Path) -> None:
     path = save_teacher(tmp_path / "t.safetensors", 1, 60.0, names=("ground", "water"))
     config: Config = make_config(train={"teacher": path})
-    with pytest.raises(ConfigError, match=r"teacher knows the classes ground, water.*ground, blob"):
+    with pytest.raises(ConfigError, match=r"the teacher, knows the classes ground, water.*ground, blob"):
         train(config)
     assert not config.output.dir.exists()
+
+
+def test_a_teacher_of_other_bands_is_refused(make_config: Any, tmp_path: Path) -> None:
+    path = save_teacher(tmp_path / "t.safetensors", 1, 60.0)
+    config: Config = make_config(train={"teacher": path}, data={"band_names": ["red", "green", "nir"]})
+    with pytest.raises(ConfigError, match=r"the teacher, takes the bands red, green, blue.*red, green, nir"):
+        train(config)

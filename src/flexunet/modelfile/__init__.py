@@ -3,8 +3,9 @@
 The record is JSON text under one key of the safetensors metadata. Nothing in the file can run code.
 """
 
+from .agreement import check_agreement, require_bands, require_classes
 from .applicability import Applicability
-from .ensemble import check_agreement, combine, save_ensemble
+from .ensemble import combine, save_ensemble
 from .inputs import shared_inputs
 from .keras import convert_keras_model, model_from_keras
 from .lineage import PARTS, about_model, learned_from, others_of
@@ -44,6 +45,8 @@ __all__ = [
     "others_of",
     "read_record",
     "replace_record",
+    "require_bands",
+    "require_classes",
     "save_ensemble",
     "save_model",
     "shared_inputs",

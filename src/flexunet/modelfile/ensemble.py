@@ -8,14 +8,11 @@ from typing import Any
 
 from torch import nn
 
-from ..bands import Bands
-from ..errors import ConfigError, Problem
+from ..errors import ConfigError
 from ..nets import EnsembleNetwork
+from .agreement import check_agreement
 from .record import Calibration, ModelRecord
 from .store import Model, load_model, save_model
-
-READING = ("bands", "alpha", "exif_orientation")
-"""How a picture is read: once, for all members."""
 
 
 def save_ensemble(
@@ -67,41 +64,6 @@ def combine(models: Sequence[Model]) -> Model:
         members=tuple(records),
     )
     return Model(EnsembleNetwork(networks, record.places).eval(), record)
-
-
-def check_agreement(records: Sequence[ModelRecord], names: Sequence[str]) -> None:
-    """Refuse models that cannot be averaged.
-
-    Raises:
-        ConfigError: other classes, other bands or another way to read them than the first one's; all that
-        disagree are named.
-    """
-    first = records[0]
-    problems = []
-    for record, name in zip(records[1:], names[1:], strict=True):
-        if (record.classes.names, record.classes.background) != (
-            first.classes.names,
-            first.classes.background,
-        ):
-            problems.append(Problem(f"{name} knows the classes {', '.join(record.classes.names)}"))
-        if (record.bands.names, record.bands.dtype) != (first.bands.names, first.bands.dtype):
-            problems.append(Problem(f"{name} takes the bands {_bands(record.bands)}"))
-        problems += [
-            Problem(f"{name} reads pictures with {key} = {getattr(record.data, key)!r}, "
-                    f"not {getattr(first.data, key)!r}")
-            for key in READING
-            if getattr(record.data, key) != getattr(first.data, key)
-        ]  # fmt: skip
-    if problems:
-        raise ConfigError(
-            f"these models cannot be averaged; {names[0]} knows the classes "
-            f"{', '.join(first.classes.names)} and takes the bands {_bands(first.bands)}:",
-            problems,
-        )
-
-
-def _bands(bands: Bands) -> str:
-    return f"{', '.join(bands.names)} ({bands.dtype})"
 
 
 def _precision(records: Sequence[ModelRecord]) -> Any:

@@ -10,7 +10,7 @@ from torch import nn
 from ..bands import Bands
 from ..config import Config
 from ..errors import ConfigError
-from ..modelfile import load_model, read_record
+from ..modelfile import load_model, read_record, require_bands, require_classes
 from ..nets import EncoderUNet, colours_in_words, initial_network
 
 
@@ -30,12 +30,7 @@ def with_network_of_start(config: Config) -> Config:
             f"{path} is an ensemble of {len(record.members)}; training starts from one network: take a "
             f"member's file."
         )
-    ours, theirs = config.data.class_table(), record.classes
-    if ours.names != theirs.names:
-        raise ConfigError(
-            f"{path} knows the classes {', '.join(theirs.names)}, the config {', '.join(ours.names)}. To "
-            f"start from it, both must be the same, in the same order."
-        )
+    require_classes(str(path), record, config.data.class_table())
     return config.model_copy(update={"model": record.model})
 
 
@@ -47,14 +42,9 @@ def bands_of_start(path: Path | None, bands: Bands) -> Bands:
     """
     if path is None:
         return bands
-    theirs = read_record(path).bands
-    if (theirs.names, theirs.dtype) != (bands.names, bands.dtype):
-        raise ConfigError(
-            f"{path} takes the bands {', '.join(theirs.names)} ({theirs.dtype}), the data are "
-            f"{', '.join(bands.names)} ({bands.dtype}). Choose and name the bands with data.bands and "
-            f"data.band_names, or start without it."
-        )
-    return bands.model_copy(update={"mean": theirs.mean, "std": theirs.std})
+    record = read_record(path)
+    require_bands(str(path), record, bands)
+    return bands.model_copy(update={"mean": record.bands.mean, "std": record.bands.std})
 
 
 def start_in_words(config: Config, bands: Bands) -> str | None:

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from ..bands import Bands
 from ..config import Config, TrainConfig
-from ..errors import ConfigError
-from ..modelfile import ModelRecord, load_model
+from ..modelfile import ModelRecord, load_model, require_bands, require_classes
 from ..nets import probabilities
 from .losses import weighted_sum
 from .scored import Scored
@@ -59,12 +58,7 @@ def open_teacher(config: Config, bands: Bands) -> Teacher | None:
         return None
     model = load_model(path)
     check_teacher(config, path, model.record)
-    theirs = model.record.bands
-    if (theirs.names, theirs.dtype) != (bands.names, bands.dtype):
-        raise ConfigError(
-            f"{path}: the teacher takes the bands {', '.join(theirs.names)} ({theirs.dtype}), the student "
-            f"{', '.join(bands.names)} ({bands.dtype}). Both must see the same."
-        )
+    require_bands(f"{path}, the teacher,", model.record, bands)
     return Teacher(model.network, model.record, bands)
 
 
@@ -74,12 +68,7 @@ def check_teacher(config: Config, path: Path, record: ModelRecord) -> None:
     Raises:
         ConfigError: its classes are not those of the config.
     """
-    ours, theirs = config.data.class_table(), record.classes
-    if ours.names != theirs.names:
-        raise ConfigError(
-            f"{path}: the teacher knows the classes {', '.join(theirs.names)}, the config "
-            f"{', '.join(ours.names)}. Both must be the same, in the same order."
-        )
+    require_classes(f"{path}, the teacher,", record, config.data.class_table())
 
 
 def soft_cross_entropy(scored: Scored, taught: Tensor, temperature: float) -> Tensor:
