@@ -1,5 +1,6 @@
 """Calibrating a model also tells its file what its training pictures look like; reports then use it."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from flexunet.data import open_store
 from flexunet.errors import DataError
 from flexunet.evaluation import calibrate_model, evaluate, score_table
 from flexunet.evaluation.applicability import fit_applicability
-from flexunet.modelfile import InputRecord, ModelRecord, read_record, save_model
+from flexunet.modelfile import InputRecord, ModelRecord, read_record, replace_record, save_model
 from flexunet.nets import build_network
 from flexunet.prediction import Predictor
 
@@ -60,3 +61,33 @@ def test_too_few_pictures_are_refused_in_words(trained: tuple[Path, DataConfig])
     few = open_store(data, "test", full_size=True)
     with pytest.raises(DataError, match="4 training and 4 held-out pictures"):
         fit_applicability(Predictor.from_file(path, device="cpu"), few, few, ["a"] * 4)
+
+
+def test_pictures_that_it_was_not_trained_on_do_not_change_what_it_knows(
+    trained: tuple[Path, DataConfig], tmp_path: Path
+) -> None:
+    source, data = trained
+    path = tmp_path / "model.safetensors"
+    shutil.copy(source, path)
+    own = open_store(data, "train").fingerprint
+    replace_record(path, read_record(path).model_copy(update={"fingerprint": own}))
+    calibrate_model(path, data, tta=False, device="cpu")
+    known = read_record(path).applicability
+    assert known is not None
+    for seed, (split, count) in enumerate((("train", 20), ("valid", 12)), 7):
+        write_pairs(tmp_path / "other" / split, count, seed, size=20)
+    found = calibrate_model(path, data.at(tmp_path / "other"), tta=False, device="cpu")
+    assert read_record(path).applicability == known
+    assert found.fitted_on["doubt"] == "the model was trained on other pictures than those in train"
+
+
+def test_a_model_is_not_calibrated_on_what_it_was_trained_on(
+    trained: tuple[Path, DataConfig], tmp_path: Path
+) -> None:
+    source, data = trained
+    path = tmp_path / "model.safetensors"
+    shutil.copy(source, path)
+    seen = open_store(data, "valid").fingerprint
+    replace_record(path, read_record(path).model_copy(update={"fingerprint": seen}))
+    with pytest.raises(DataError, match="the model was trained on the valid split"):
+        calibrate_model(path, data, tta=False, device="cpu")

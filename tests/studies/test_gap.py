@@ -1,6 +1,7 @@
 """The same images are scored each time, by models that have not seen them, nor what belongs to them."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,13 @@ from typer.testing import CliRunner
 
 from flexunet.classes import Classes
 from flexunet.cli.app import app
-from flexunet.config import read_config
+from flexunet.config import Config, read_config
 from flexunet.data import read_folds
 from flexunet.errors import ConfigError, DataError, Interrupted, OutputExistsError
 from flexunet.studies import measure_gap
 from flexunet.studies.gap_results import foreground_iou
 from flexunet.studies.schemes import plan_division
+from flexunet.training import train
 
 
 def test_regions_leave_as_a_whole_and_groups_stay_together(write_run: Any) -> None:
@@ -161,3 +163,44 @@ def test_the_mean_leaves_absent_classes_out() -> None:
     cells[1, 0, 2], cells[1, 2, 2] = 1, 1  # IoU of y: nowhere, and 1 of 2
     assert foreground_iou(classes)(cells.reshape(2, 9)).tolist() == [0.75, 0.625]
     assert np.isnan(foreground_iou(classes)(np.zeros((1, 9)))).all()
+
+
+def test_the_dataset_that_is_named_is_the_one_that_is_measured(
+    write_run: Any, dataset: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    for split in ("train", "valid"):
+        shutil.copytree(dataset / split, elsewhere / split)
+    for picture in (elsewhere / "train" / "images").glob("js*"):
+        picture.unlink()
+        (elsewhere / "train" / "masks" / picture.name).unlink()
+    folders = "\n".join(
+        f'[data.{split}]\nimages = ["{dataset.as_posix()}/{split}/images"]\n'
+        f'masks = ["{dataset.as_posix()}/{split}/masks"]'
+        for split in ("train", "valid")
+    )
+    recipe = write_run(folders, epochs=1)
+    command = ["gap", str(elsewhere), "--config", str(recipe), "--folds", "2", "--region-pattern", "^[a-z]+"]
+    command += ["--out", str(tmp_path / "gap")]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    results = json.loads((tmp_path / "gap" / "gap.json").read_text(encoding="utf-8"))
+    assert results["images"] == 11
+
+
+def test_a_model_that_was_trained_on_these_images_is_no_start(write_run: Any, tmp_path: Path) -> None:
+    model = train(read_config(write_run(epochs=1)).config).model
+    started = read_config(write_run(epochs=1), [f"train.start_from={model.as_posix()}"]).config
+    with pytest.raises(ConfigError, match="was trained on images that are to be held out"):
+        measure_gap(started, parts=2, out=tmp_path / "gap")
+    assert not (tmp_path / "gap").exists()
+
+
+def test_all_runs_of_a_table_have_as_many_epochs(write_run: Any, tmp_path: Path) -> None:
+    def asked(epochs: int) -> Config:
+        return read_config(write_run(epochs=epochs), ["train.schedule=constant"]).config
+
+    measure_gap(asked(1), parts=2, out=tmp_path / "gap")
+    (tmp_path / "gap" / "random" / "fold-1-seed-1" / "held_out.json").unlink()
+    with pytest.raises(ConfigError, match=r"train\.epochs"):
+        measure_gap(asked(2), parts=2, out=tmp_path / "gap")

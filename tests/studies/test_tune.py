@@ -15,12 +15,12 @@ import pytest
 from typer.testing import CliRunner
 
 from flexunet.cli.app import app
-from flexunet.config import read_config
+from flexunet.config import Config, read_config
 from flexunet.config.loading import source_text
-from flexunet.config.search import Choices
+from flexunet.config.search import Choices, default_search
 from flexunet.errors import ConfigError, Interrupted, MissingExtraError, OutputExistsError, TrainingError
 from flexunet.studies.storage import held, open_study
-from flexunet.studies.trial import Recipe, TrialJob, make_pruner, run_trial
+from flexunet.studies.trial import Recipe, TrialJob, make_pruner, run_trial, shown_value
 from flexunet.studies.tuning import tune
 
 SPACE = """
@@ -228,6 +228,8 @@ def test_impossible_wishes_are_refused(write_run: Any, tmp_path: Path) -> None:
         tune(run, workers=0)
     with pytest.raises(ConfigError, match="validation split"):
         tune(run, ["data.root=none", f"data.train={{images='{tmp_path}', masks='{tmp_path}'}}"])
+    with pytest.raises(ConfigError, match=r"tune\.model\.base_filters: has no effect.*train\.start_from"):
+        tune(write_run('[tune]\n"model.base_filters" = [4, 6]'), ["train.start_from=a.safetensors"])
     assert not (tmp_path / "runs").exists()
 
 
@@ -242,3 +244,15 @@ def test_without_the_extra_the_message_has_the_command(monkeypatch: pytest.Monke
 def test_choices_are_kept_as_toml() -> None:
     entry = Choices("train.loss", ("dice", ["dice", {"name": "focal", "weight": 0.5}]))
     assert entry.texts == ('"dice"', '["dice", { name = "focal", weight = 0.5 }]')
+
+
+def test_a_trial_that_found_nothing_has_no_negative_iou() -> None:
+    assert shown_value(-0.7, "val_iou") == 0.0
+    assert shown_value(0.4, "val_iou") == 0.4
+    assert shown_value(-0.7, "val_loss") == 0.7
+
+
+def test_the_network_of_a_model_to_start_from_is_not_searched() -> None:
+    started = Config.model_validate({"train": {"start_from": "a.safetensors"}})
+    assert "model.dropout_rate" in default_search(Config()).keys
+    assert not [key for key in default_search(started).keys if key.startswith("model.")]

@@ -17,11 +17,11 @@ from blob_dataset import write_pairs
 from flexunet.cli.app import app
 from flexunet.config import Config, dump_toml
 from flexunet.data import open_store, read_folds
-from flexunet.errors import ConfigError, DataError, Interrupted, OutputExistsError
+from flexunet.errors import ConfigError, DataError, Interrupted, ModelFileError, OutputExistsError
 from flexunet.modelfile import read_record
 from flexunet.prediction import Predictor
 from flexunet.raster import read_mask_picture
-from flexunet.training import train_members
+from flexunet.training import train, train_members
 from flexunet.training.folds import assign_folds, plan_folds
 
 
@@ -130,7 +130,7 @@ def test_an_interrupted_command_goes_on_where_it_was(small: Config) -> None:
     log.addHandler(handler)
     log.setLevel(logging.INFO)
     try:
-        with pytest.raises(Interrupted, match=r"fold-2-seed-1.*--folds 2 --seeds 1 --resume"):
+        with pytest.raises(Interrupted, match=r"fold-2-seed-1.*flexunet train \S+run --resume"):
             train_members(small, folds=2)
     finally:
         log.removeHandler(handler)
@@ -207,3 +207,52 @@ def test_the_command_prints_the_table(small: Config, tmp_path: Path) -> None:
     assert "out of fold, 6 images pooled: iou" in again.output, "the folder knows its folds"
     shown = CliRunner().invoke(app, ["inspect", str(small.output.dir)])
     assert "mean of the probabilities of 2 members" in shown.output
+
+
+def test_what_is_there_stays_when_its_replacement_cannot_begin(
+    small: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_members(small, folds=2)
+    before = {path for path in small.output.dir.rglob("*") if path.is_file()}
+    with pytest.raises(DataError, match="200 folds"):
+        train_members(small, folds=200, overwrite=True)
+    with pytest.raises(DataError, match="nobody"):
+        train_members(small, folds=2, groups=tmp_path / "nobody.csv", overwrite=True)
+    taught = {"train": small.train.model_copy(update={"teacher": tmp_path / "no.safetensors"})}
+    with pytest.raises(ModelFileError, match=r"no\.safetensors"):
+        train_members(small.model_copy(update=taught), folds=2, overwrite=True)
+    assert {path for path in small.output.dir.rglob("*") if path.is_file()} == before
+
+
+def test_files_of_others_are_not_touched_before_a_refusal(small: Config) -> None:
+    out = small.output.dir
+    out.mkdir(parents=True)
+    (out / "folds.csv").write_text("mine", encoding="utf-8")
+    with pytest.raises(OutputExistsError, match=r"folds\.csv: already there"):
+        train_members(small, folds=2)
+    assert [path.name for path in out.iterdir()] == ["folds.csv"]
+    assert (out / "folds.csv").read_text(encoding="utf-8") == "mine"
+
+
+def test_folds_that_were_begun_are_not_divided_anew(small: Config, tmp_path: Path) -> None:
+    train_members(small, folds=2)
+    with pytest.raises(ConfigError, match=r"groups\.csv divides the images in another way"):
+        train_members(small, folds=2, groups=groups_file(small, tmp_path / "groups.csv"), resume=True)
+    longer = small.model_copy(update={"train": small.train.model_copy(update={"epochs": 2})})
+    with pytest.raises(ConfigError, match=r"train\.epochs"):
+        train_members(longer, folds=2, resume=True)
+
+
+def test_out_of_fold_means_unseen_by_all_that_the_members_come_of(small: Config, tmp_path: Path) -> None:
+    elsewhere = {"output": small.output.model_copy(update={"dir": tmp_path / "first"})}
+    first = train(small.model_copy(update=elsewhere)).model
+    started = small.model_copy(update={"train": small.train.model_copy(update={"start_from": first})})
+    with pytest.raises(ConfigError, match=r"the model that it started from, .* was trained on images"):
+        train_members(started, folds=2)
+    assert not small.output.dir.exists()
+
+    write_pairs(tmp_path / "other" / "train", 4, seed=5)
+    write_pairs(tmp_path / "other" / "valid", 2, seed=6)
+    data = started.data.model_copy(update={"root": tmp_path / "other"})
+    found = train_members(started.model_copy(update={"data": data}), folds=2)
+    assert "Not known whether the model that it started from, model.safetensors" in found.summary["how"]

@@ -123,3 +123,29 @@ def test_no_leak_is_denied_that_the_first_model_brought_along(
     clean = evaluate(model, config.data, "test").scores["leakage"]
     assert clean["status"] == "none found"
     assert "Not compared: what the model that it started from (model.safetensors) saw." in clean["text"]
+
+
+def test_a_run_does_not_write_over_the_model_that_it_starts_or_learns_from(
+    make_config: Any, trained: Path
+) -> None:
+    for part in ("start_from", "teacher"):
+        config = elsewhere(make_config(train={part: trained, "calibrate": False}), trained.parent)
+        before = trained.read_bytes()
+        with pytest.raises(ConfigError, match=r"lies where this run writes its own.*output\.dir"):
+            train(config, overwrite=True)
+        assert trained.read_bytes() == before
+
+
+def test_a_run_goes_on_where_the_model_that_it_started_from_has_been_moved(
+    make_config: Any, trained: Path, tmp_path: Path
+) -> None:
+    settings = {"calibrate": False, "schedule": "constant"}
+    train(make_config(model=RESUNET, train={**settings, "start_from": trained, "epochs": 1}))
+    moved = tmp_path / "moved.safetensors"
+    shutil.copy(trained, moved)
+    trained.unlink()
+    more = make_config(model=RESUNET, train={**settings, "start_from": moved, "epochs": 2})
+    assert len(train(more, resume=True).rows) == 2
+    another = train(elsewhere(make_config(train={"calibrate": False, "seed": 7}), tmp_path / "another")).model
+    with pytest.raises(ConfigError, match=r"train\.start_from"):
+        train(make_config(model=RESUNET, train={**settings, "start_from": another, "epochs": 2}), resume=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,7 +76,9 @@ def _recipe(dataset: Path, config: Path | None, overrides: list[str]) -> Loaded:
             raise ConfigError(f"{dataset} is a config already; --config is for a dataset folder.")
         return read_config(dataset, overrides)
     if config is not None:
-        return read_config(config, [*overrides, f"data.root={dataset.absolute().as_posix()}"])
+        loaded = read_config(config, overrides)
+        moved = loaded.config.model_copy(update={"data": loaded.config.data.at(dataset)})
+        return replace(loaded, config=moved)
     with show_progress() as progress:
         found = survey(dataset, progress=progress)
     return parse_config(config_text(found), Path.cwd() / f"{dataset.name}.toml", overrides)

@@ -76,7 +76,7 @@ def train(
     if folds is not None or seeds is not None:
         ensemble = train_members(
             loaded.config, folds=folds, seeds=1 if seeds is None else seeds, groups=groups,
-            resume=resume, overwrite=overwrite, source=source, show=True,
+            resume=resume, overwrite=overwrite, show=True,
         )  # fmt: skip
         print_members(ensemble)
         return

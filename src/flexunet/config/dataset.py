@@ -169,6 +169,11 @@ class DataConfig(Section):
                 f"ignore_value {self.ignore_value} is a value of the class {self.classes[label].name!r}",
             )
 
+    def at(self, folder: Path) -> DataConfig:
+        """The same settings for another dataset folder, divided as its splits are."""
+        own = dict.fromkeys(("train", "valid", "test", "folds", "fold"))
+        return self.model_copy(update={"root": folder.absolute(), **own})
+
     def class_table(self) -> Classes:
         """The classes as one value."""
         return Classes(

@@ -19,7 +19,7 @@ from .reference import read_reference
 from .reference.keys import KEYS as REFERENCE_KEYS
 from .reference.keys import WITHOUT_EFFECT
 from .schema import Config
-from .search import Search, check_values, problems_with_monitor, take_search
+from .search import Search, check_values, problems_with_config, take_search
 from .validate import validate
 from .writing import dump_toml
 
@@ -75,7 +75,7 @@ def parse_config(text: str, path: Path, overrides: Sequence[str] = (), notes: Se
     config = validate(draft)
     check_values(search, draft)
     if config is not None:
-        problems_with_monitor(search, config, draft)
+        problems_with_config(search, config, draft)
     if draft.problems or config is None:
         problems = sorted(draft.problems, key=lambda problem: (problem.path is None, problem.line or 0))
         count = f"{len(problems)} problems" if len(problems) > 1 else "a problem"

@@ -107,7 +107,8 @@ def default_search(config: Config) -> Search:
         space.append(_around("train.encoder_rate", train.encoder_rate, 4))
     # of the reference's network level i drops out i times the rate
     highest = min(0.1, 0.5 / (model.num_layers - 1)) if model.architecture == "flexunet" else 0.3
-    space.append(Range("model.dropout_rate", 0.0, max(highest, model.dropout_rate), False, None, False))
+    if train.start_from is None:  # else the network is that of the model it starts from
+        space.append(Range("model.dropout_rate", 0.0, max(highest, model.dropout_rate), False, None, False))
     if config.augment.enabled:
         scales = [list(config.augment.scale), [0.9, 1.1], [0.7, 1.4], [0.5, 2.0]]
         space.append(Choices("augment.scale", tuple(v for n, v in enumerate(scales) if v not in scales[:n])))
@@ -161,8 +162,19 @@ def check_values(search: Search | None, draft: Draft) -> None:
                     draft.problem((SECTION, entry.key), problem.what, problem.cure)
 
 
-def problems_with_monitor(search: Search | None, config: Config, draft: Draft) -> None:
-    """Losses of different kinds cannot be compared, so they cannot be both searched and the aim."""
+def problems_with_config(search: Search | None, config: Config, draft: Draft) -> None:
+    """What cannot be searched under this config.
+
+    The network is no choice where training starts from a model. Losses of different kinds cannot be compared,
+    so they cannot be both searched and the aim.
+    """
+    for key in () if search is None or config.train.start_from is None else search.keys:
+        if key.startswith("model."):
+            draft.problem(
+                (SECTION, key),
+                "has no effect: with train.start_from the network is that of the model it starts from.",
+                f"Leave {key} or train.start_from out.",
+            )
     for key in () if search is None or config.train.monitor == "val_iou" else search.keys:
         if key.startswith(_OF_THE_LOSS):
             draft.problem(

@@ -10,13 +10,13 @@ from typing import Any
 from ..config.schema import DataConfig
 from ..data import Store
 from ..errors import DataError
-from ..modelfile import Calibration, ModelRecord, read_record, replace_record
+from ..modelfile import Calibration, ModelRecord, learned_from, read_record, replace_record
 from ..prediction import Predictor
 from ..raster import Grid, Picture
 from .applicability import fit_applicability
 from .calibration_sample import CalibrationSample
 from .groups import groups_of
-from .leakage import members_prints, trained_on
+from .leakage import trained_on
 from .opening import Split, open_split
 
 Progress = Callable[[str, int, int], None]
@@ -37,20 +37,20 @@ def calibrate_model(
     pictures from them (`fit_applicability`); what the file says of that stays otherwise.
 
     Raises:
-        DataError: the split cannot be used or has no labelled pixel, or members of an ensemble were trained
-        on it.
+        DataError: the split cannot be used or has no labelled pixel, or the model was trained on it.
         ModelFileError: the model file cannot be used.
     """
     tell = progress or (lambda stage, done, images: None)
     predictor = Predictor.from_file(path, device=device)
     store = open_split(predictor.record, data, split, tell)
-    doubt = _refuse_seen(predictor.record, data, split)
+    doubt = _refuse_seen(predictor.record, data, store, split)
     found = fit_calibration(predictor, store, split, tta=tta, progress=tell)
     if doubt is not None:
         found = found.model_copy(update={"fitted_on": {**found.fitted_on, "doubt": doubt}})
     fitted: dict[str, Any] = {"calibration": found}
     with suppress(DataError):
         train = open_split(predictor.record, data, "train", tell)
+        _require_own(predictor.record, train)
         groups = groups_of(store.pairs, data).names
         fitted["applicability"] = fit_applicability(
             predictor, train, store, groups, split=split, progress=tell
@@ -59,22 +59,31 @@ def calibrate_model(
     return found
 
 
-def _refuse_seen(record: ModelRecord, data: DataConfig, split: Split) -> str | None:
-    """Refuse to fit where members of an ensemble were trained; what is in doubt where nobody knows.
+def _refuse_seen(record: ModelRecord, data: DataConfig, store: Store, split: Split) -> str | None:
+    """Refuse to fit where the model was trained; what is in doubt where nobody knows.
 
     Raises:
-        DataError: members were trained on the split.
+        DataError: it, members of it, or a model that it came of were trained on the split.
     """
-    if len(members_prints(record)) < 2:
-        return None
     trained = trained_on(record, data)
-    if split in trained.stores:
+    if split in trained.stores or store.fingerprint in (learned_from(record) or ()):
+        who = "members of the ensemble were" if record.members else "the model was"
         raise DataError(
-            f"members of the ensemble were trained on the {split} split: temperature and threshold fitted "
-            f"there would be too sure. Use it uncalibrated, or give images that no member has seen as "
-            f"{split}: --data FOLDER."
+            f"{who} trained on the {split} split: temperature and threshold fitted there would be too sure. "
+            f"Use it uncalibrated, or give images that it has not seen as {split}: --data FOLDER."
         )
     return trained.why_unknown or None
+
+
+def _require_own(record: ModelRecord, train: Store) -> None:
+    """Refuse training pictures that the model, or the member whose features count, was not trained on.
+
+    Raises:
+        DataError: they are others; a model of the reference does not say.
+    """
+    known = (record.members or (record,))[0].fingerprint
+    if known and known != train.fingerprint:
+        raise DataError("the training pictures are not those of the model.")
 
 
 def fit_calibration(
@@ -117,8 +126,6 @@ def describe_calibration(found: Calibration) -> str:
         parts.append(f"threshold {found.threshold:.2f} ({gain} there)")
     parts.append(f"calibration error {about['ece_before']:.4f} to {about['ece_after']:.4f}")
     doubt = (
-        f" Not known whether members were trained on these images: {about['doubt']}."
-        if "doubt" in about
-        else ""
+        f" Not known whether it was trained on these images: {about['doubt']}." if "doubt" in about else ""
     )
     return ", ".join(parts) + "." + doubt

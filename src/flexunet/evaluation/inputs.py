@@ -124,8 +124,7 @@ def _data_of(record: ModelRecord) -> DataConfig:
 def _at(data: DataConfig, folder: Path, split: Split) -> DataConfig:
     """The same data settings for another dataset folder."""
     folder = folder.absolute()
-    own: dict[str, object] = dict.fromkeys(("train", "valid", "test", "folds", "fold"))
-    moved = data.model_copy(update={"root": folder, **own})
+    moved = data.at(folder)
     try:
         split_folders(moved, split)
     except DataError:

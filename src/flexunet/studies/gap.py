@@ -24,6 +24,7 @@ from ..training.folds import write_folds
 from ..training.held_out import HeldOut
 from ..training.material import open_stores
 from ..training.member import FOLDS, Member, members_of
+from ..training.origins import refuse_seen, with_origins
 from ..training.resume import refuse_changes
 from ..training.state import Row
 from .gap_results import GapRun, score_gap, write_gap
@@ -67,21 +68,23 @@ def measure_gap(
     it. out: folder; left out: `gap` in `output.dir`. overwrite: replace what is there.
 
     Raises:
-        ConfigError: a schedule that looks at validation, or another plan than that of the folder.
+        ConfigError: a schedule that looks at validation, another plan than that of the folder, or a model to
+        start or learn from that was trained on these images.
         DataError: what cannot be divided so, or images that cannot be used.
         OutputExistsError: other files are in the way.
         Interrupted: Ctrl-C or SIGTERM; everything is saved.
     """
     if seeds < 1:
         raise ConfigError(f"--seeds {seeds}: at least 1 is needed.")
-    config = _blind(config, budget_minutes)
+    config = _blind(with_origins(config), budget_minutes)
+    doubts = refuse_seen(config)
     folder = config.output.dir / "gap" if out is None else out.absolute()
     division = plan_division(
         config.data, parts, config.train.seed,
         groups=groups, region_pattern=region_pattern, regions=regions, region_column=region_column,
     )  # fmt: skip
     progress = Progress() if show else None
-    for line in division.describe() if progress is not None else ():
+    for line in [*doubts, *division.describe()] if progress is not None else ():
         assert progress is not None
         progress.line(line)
     _claim(folder, config, division, overwrite=overwrite)
@@ -93,7 +96,7 @@ def measure_gap(
     finally:
         if progress is not None:
             progress.close()
-    results = score_gap(study.scored(), division, config, seeds)
+    results = score_gap(study.scored(), division, config, seeds, doubts)
     return Gap(folder, results, write_gap(results, folder))
 
 

@@ -24,6 +24,7 @@ from ..evaluation.summary import group_sizes, interval_values, intervals, measur
 from ..files import write_text
 from ..metrics import ConfusionMatrix
 from ..metrics.bootstrap import Statistic, bootstrap_interval, sum_by_group
+from ..modelfile import PARTS
 from ..training.hardware import choose_hardware
 from ..views.gap import GapPoint, draw_gap
 from .schemes import SCHEMES, Division, SchemeName
@@ -75,8 +76,10 @@ def foreground_iou(classes: Classes) -> Statistic:
     return score
 
 
-def score_gap(runs: Iterable[GapRun], division: Division, config: Config, seeds: int) -> dict[str, Any]:
-    """Everything in `gap.json`."""
+def score_gap(
+    runs: Iterable[GapRun], division: Division, config: Config, seeds: int, doubts: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Everything in `gap.json`; `doubts`: whether images were held out from all that the runs come of."""
     classes = config.data.class_table()
     all_runs = list(runs)
     order = [pair.id for pair in division.pairs]
@@ -118,6 +121,7 @@ def score_gap(runs: Iterable[GapRun], division: Division, config: Config, seeds:
         "version": 1,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "how": HOW,
+        "doubts": list(doubts),
         "intervals_how": INTERVALS,
         "definitions": DEFINITIONS,
         "images": len(order),
@@ -128,18 +132,7 @@ def score_gap(runs: Iterable[GapRun], division: Division, config: Config, seeds:
         "images_without_region": len(order) - len(division.regions),
         "seeds": seeds,
         "classes": list(classes.names),
-        "recipe": {
-            "quality": config.quality,
-            "model": config.model.model_dump(mode="json"),
-            "size": list(config.data.size),
-            "epochs": all_runs[0].epochs,
-            "budget_minutes": train.budget_minutes,
-            "minutes_a_run": round(statistics.mean(run.seconds for run in all_runs) / 60, 2),
-            "train": train.model_dump(
-                mode="json", exclude={"start_from", "teacher", "epoch_pictures_images"}
-            ),
-            "augment": config.augment.model_dump(mode="json"),
-        },
+        "recipe": _recipe(config, all_runs),
         "hardware": str(choose_hardware(train.accelerator, train.precision)),
         "schemes": schemes,
         "differences": differences,
@@ -150,6 +143,25 @@ def score_gap(runs: Iterable[GapRun], division: Division, config: Config, seeds:
             for run in all_runs
         ],
     }  # fmt: skip
+
+
+def _recipe(config: Config, runs: Sequence[GapRun]) -> dict[str, Any]:
+    """How each run was trained; where other models lie is nobody's business."""
+    train = config.train
+    origins = {part: getattr(train, part) for part in PARTS}
+    return {
+        "quality": config.quality,
+        "model": config.model.model_dump(mode="json"),
+        "size": list(config.data.size),
+        "epochs": runs[0].epochs,
+        "budget_minutes": train.budget_minutes,
+        "minutes_a_run": round(statistics.mean(run.seconds for run in runs) / 60, 2),
+        "train": {
+            **train.model_dump(mode="json", exclude={"epoch_pictures_images"}),
+            **{part: path and path.name for part, path in origins.items()},
+        },
+        "augment": config.augment.model_dump(mode="json"),
+    }
 
 
 def write_gap(results: dict[str, Any], folder: Path) -> str:
@@ -204,6 +216,7 @@ def gap_text(results: dict[str, Any]) -> str:
         "",
         f"{len(results['runs'])} runs of {recipe['epochs']} epochs, {recipe['minutes_a_run']:.1f} minutes "
         f"each, {recipe['size'][0]} x {recipe['size'][1]} px. The test split was not opened.",
+        *results["doubts"],
     ]
     return "\n".join(lines)
 

@@ -230,7 +230,10 @@ def _out_of_memory(error: BaseException) -> bool:
 
 
 def shown_value(value: float | None, monitor: str) -> float | None:
-    """What is maximised, as the user knows it: a loss is small where it is good."""
+    """What is maximised, as the user knows it: a loss is small where it is good.
+
+    An IoU below 0 is the loss of a trial that found nothing, by which such trials are told apart.
+    """
     if value is None or not math.isfinite(value):
         return None
-    return value if monitor == "val_iou" else -value
+    return max(0.0, value) if monitor == "val_iou" else -value

@@ -21,6 +21,7 @@ from ..progress import Progress
 from ..training.folder import clear_run, lighten_run
 from ..training.hardware import choose_hardware
 from ..training.material import open_stores
+from ..training.origins import with_origins
 from .comparable import identity, value_in_space
 from .libraries import optuna
 from .results import OWN, Results, best_row, files_of, trial_folder, trial_rows
@@ -83,6 +84,7 @@ def tune(
     loaded = parse_config(text, source, overrides)
     config = loaded.config
     choose_hardware(config.train.accelerator, config.train.precision)
+    with_origins(config)
     if not has_validation(config.data):
         raise ConfigError("tuning needs a validation split: data.valid, or valid/ in data.root.")
     search = loaded.search
@@ -92,6 +94,7 @@ def tune(
     progress = Progress() if show else None
     with held(folder / DATABASE):
         if overwrite:
+            open_stores(config.data)  # nothing is removed for a study that cannot begin
             _remove_study(folder)
         recipe = Recipe(text, source, tuple(overrides))
         study = _Study(recipe, config, search, folder, trials, budget_minutes, workers, progress)

@@ -24,7 +24,7 @@ from ..metrics import ConfusionMatrix
 from ..modelfile import Calibration, save_ensemble
 from ..progress import Progress
 from .held_out import HeldOut, foreground_scores
-from .member import FOLDS, MODEL, Member, write_json
+from .member import FOLDS, GROUPS, MODEL, Member, write_json
 from .run import wants_calibration
 
 HOW = (
@@ -46,8 +46,10 @@ class Ensemble:
     summary: dict[str, Any]
 
 
-def gather(config: Config, members: Sequence[Member], progress: Progress | None) -> Ensemble:
-    """Predictions of held-out images, the table, the model file."""
+def gather(
+    config: Config, members: Sequence[Member], progress: Progress | None, doubts: Sequence[str] = ()
+) -> Ensemble:
+    """Predictions of held-out images, the table, the model file; `doubts` about their being held out."""
     out, classes = config.output.dir, config.data.class_table()
     folded = members[0].fold is not None
     rows = [_row(member) for member in members]
@@ -69,7 +71,7 @@ def gather(config: Config, members: Sequence[Member], progress: Progress | None)
         write_text(out / f"{place}.csv", _csv(_image_rows(held, groups, classes)))
     table = [*rows, *_statistics(rows)]
     summary = {
-        "how": HOW,
+        "how": " ".join([HOW, *doubts]),
         "folds": len({member.fold for member in members}) if folded else None,
         "seeds": len({member.seed for member in members}),
         "members": table,
@@ -130,7 +132,7 @@ def _statistics(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def _groups(out: Path, held: HeldOut) -> Groups:
     """The groups that the folds kept together, of the predicted images."""
     known = {row.id: row.group for row in read_folds(out / FOLDS)}
-    told = json.loads((out / "groups.json").read_text(encoding="utf-8"))
+    told = json.loads((out / GROUPS).read_text(encoding="utf-8"))
     return Groups(tuple(known[pair.id] for pair in held.pairs), told["source"])
 
 

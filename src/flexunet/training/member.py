@@ -12,7 +12,8 @@ from ..files import write_text
 from .folder import RunFolder
 from .run import wants_calibration
 
-PLAN, FOLDS, FINISHED, MODEL = "plan.json", "folds.csv", "finished.json", "ensemble.safetensors"
+PLAN, FOLDS, GROUPS, FINISHED = "plan.json", "folds.csv", "groups.json", "finished.json"
+MODEL = "ensemble.safetensors"
 """What folds and seeds leave beside the members' folders, and FINISHED in each of them."""
 
 

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from ..config import Config, dump_toml, read_config, without_dial
+from ..data import read_folds
 from ..errors import ConfigError, Interrupted, OutputExistsError
 from ..files import write_text
 from ..progress import Progress
 from .folder import clear_run
-from .folds import plan_folds, write_folds
+from .folds import FoldPlan, plan_folds, write_folds
 from .gathering import Ensemble, gather
-from .member import FINISHED, FOLDS, MODEL, PLAN, Member, members_of, write_json
+from .member import FINISHED, FOLDS, GROUPS, MODEL, PLAN, Member, members_of, write_json
+from .origins import refuse_own, refuse_seen, with_origins
 from .resume import refuse_changes
 from .run import refuse_both, train
 
@@ -29,7 +31,6 @@ def train_members(
     groups: Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
-    source: Path | None = None,
     show: bool = False,
 ) -> Ensemble:
     """Train a member for every fold and seed and make them one model file.
@@ -40,7 +41,7 @@ def train_members(
     folds: parts that train and valid are divided into, each validated on once; left out: the splits as they
     are. seeds: members a fold, with the config's seed and those after it. groups: CSV with the columns id and
     group; left out: the groups of the dataset's manifest.json, else every image by itself. resume, overwrite,
-    source, show: as in `train`.
+    show: as in `train`.
 
     Raises:
         ConfigError: no such number of folds or seeds, or another one than in the folder to resume.
@@ -49,6 +50,45 @@ def train_members(
         Others as `train`.
     """
     refuse_both(resume=resume, overwrite=overwrite)
+    _refuse_impossible(config, folds, seeds, groups)
+    config, out = with_origins(config), config.output.dir
+    earlier = _earlier(out, folds, seeds, resume=resume, overwrite=overwrite)
+    going_on = earlier is not None and not overwrite
+    if going_on and (out / "config.toml").is_file():
+        refuse_changes(config, read_config(out / "config.toml").config)
+    members = members_of(config, folds, seeds)
+    refuse_own(config, [out / MODEL, *(path for member in members for path in member.folder.outputs(None))])
+    unknown = refuse_seen(config) if folds is not None else []
+    progress = Progress() if show else None
+    division = _division(config, folds, groups, going_on=going_on)
+    if progress is not None:
+        for line in [*unknown, *([division.describe()] if division is not None else [])]:
+            progress.line(line)
+    _refuse_foreign(out, members, earlier or ())
+    if earlier is not None and overwrite:
+        _remove_earlier(out, earlier)
+    if not going_on:
+        names = [member.name for member in members]
+        write_json(out / PLAN, {"folds": folds, "seeds": seeds, "members": names})
+    if division is not None:
+        write_folds(out / FOLDS, division.rows)
+        write_json(out / GROUPS, {"source": division.source})
+    write_text(out / "config.toml", dump_toml(without_dial(config)))
+    for number, member in enumerate(members, 1):
+        if member.finished.is_file():
+            continue
+        if progress is not None:
+            progress.line(f"Member {number} of {len(members)}: {member.name}")
+        _train_member(member, f"flexunet train {out} --resume", show)
+    return gather(config, members, progress, unknown)
+
+
+def _refuse_impossible(config: Config, folds: int | None, seeds: int, groups: Path | None) -> None:
+    """Refuse what makes no members.
+
+    Raises:
+        ConfigError: what, and what would.
+    """
     if seeds < 1:
         raise ConfigError(f"--seeds {seeds}: at least 1 is needed.")
     if groups is not None and folds is None:
@@ -59,30 +99,6 @@ def train_members(
         raise ConfigError(
             "the config is that of one fold already. Give the config that the folds were made of."
         )
-    out = config.output.dir
-    going_on = _claim(out, folds, seeds, resume=resume, overwrite=overwrite)
-    if going_on and (out / "config.toml").is_file():
-        refuse_changes(config, read_config(out / "config.toml").config)
-    progress = Progress() if show else None
-    if folds is not None and not (going_on and (out / FOLDS).is_file()):
-        plan = plan_folds(config.data, folds, config.train.seed, groups)
-        if progress is not None:
-            progress.line(plan.describe())
-        write_folds(out / FOLDS, plan.rows)
-        write_json(out / "groups.json", {"source": plan.source})
-    members = members_of(config, folds, seeds)
-    if not going_on:
-        _refuse_foreign(out, members)
-        names = [member.name for member in members]
-        write_json(out / PLAN, {"folds": folds, "seeds": seeds, "members": names})
-    write_text(out / "config.toml", dump_toml(without_dial(config)))
-    for number, member in enumerate(members, 1):
-        if member.finished.is_file():
-            continue
-        if progress is not None:
-            progress.line(f"Member {number} of {len(members)}: {member.name}")
-        _train_member(member, _again(source, config, folds, seeds), show)
-    return gather(config, members, progress)
 
 
 def planned(out: Path) -> tuple[int | None, int] | None:
@@ -119,20 +135,20 @@ def _train_member(member: Member, again: str, show: bool) -> None:
         raise Interrupted(f"{member.name} is done; what is done is saved. Go on with: {again}")
 
 
-def _claim(out: Path, folds: int | None, seeds: int, *, resume: bool, overwrite: bool) -> bool:
-    """Whether members of this very plan are in the folder and are to be gone on with.
+def _earlier(out: Path, folds: int | None, seeds: int, *, resume: bool, overwrite: bool) -> list[str] | None:
+    """Names of the members that are in the folder, to be gone on with or replaced; None where none are.
 
     Raises:
         OutputExistsError: members are there, and neither `resume` nor `overwrite` is given.
-        ConfigError: they are of another plan.
+        ConfigError: they are of another plan, and are to be gone on with.
     """
     plan = out / PLAN
     if not plan.is_file():
-        return False
+        return None
     earlier = _read_plan(plan)
+    names: list[str] = earlier["members"]
     if overwrite:
-        _remove_earlier(out, earlier["members"])
-        return False
+        return names
     if not resume:
         raise OutputExistsError(
             f"{out}: folds or seeds were trained here already. Continue with --resume, replace them with "
@@ -143,7 +159,29 @@ def _claim(out: Path, folds: int | None, seeds: int, *, resume: bool, overwrite:
             f"{out} holds {_asked(earlier['folds'], earlier['seeds'])}, not {_asked(folds, seeds)}. Ask for "
             f"the same, train anew with --overwrite, or choose another output.dir."
         )
-    return True
+    return names
+
+
+def _division(config: Config, folds: int | None, groups: Path | None, *, going_on: bool) -> FoldPlan | None:
+    """The folds that are to be written; None where there are none, or they stand already.
+
+    Raises:
+        ConfigError: those that stand are not those that `groups` makes.
+        DataError: images or groups that cannot be divided so.
+    """
+    table = config.output.dir / FOLDS
+    stands = going_on and table.is_file()
+    if folds is None or (stands and groups is None):
+        return None
+    plan = plan_folds(config.data, folds, config.train.seed, groups)
+    if not stands:
+        return plan
+    if read_folds(table) != plan.rows:
+        raise ConfigError(
+            f"{groups} divides the images in another way than {table}, by which the members were begun. "
+            f"Leave --groups out, train anew with --overwrite, or choose another output.dir."
+        )
+    return None
 
 
 def _read_plan(path: Path) -> dict[str, Any]:
@@ -168,14 +206,15 @@ def _remove_earlier(out: Path, names: Sequence[str]) -> None:
                     for row in csv.DictReader(handle):
                         (out / place / f"{row['id']}.png").unlink(missing_ok=True)
         (out / f"{place}.csv").unlink(missing_ok=True)
-    for file in (MODEL, FOLDS, "groups.json", "summary.csv", "summary.json", "config.toml", PLAN):
+    for file in (MODEL, FOLDS, GROUPS, "summary.csv", "summary.json", "config.toml", PLAN):
         (out / file).unlink(missing_ok=True)
 
 
-def _refuse_foreign(out: Path, members: Sequence[Member]) -> None:
-    """Refuse files in the way that no earlier members wrote."""
-    wanted = [out / MODEL, out / "config.toml", out / "summary.csv", out / "summary.json"]
-    wanted += [member.folder.model for member in members]
+def _refuse_foreign(out: Path, members: Sequence[Member], earlier: Sequence[str]) -> None:
+    """Refuse files in the way that no earlier members wrote; `earlier`: names of those that are there."""
+    common = (MODEL, FOLDS, GROUPS, "config.toml", "summary.csv", "summary.json")
+    wanted = [] if earlier else [out / name for name in common]
+    wanted += [member.folder.model for member in members if member.name not in earlier]
     foreign = [str(path) for path in wanted if path.exists()]
     if foreign:
         raise OutputExistsError(
@@ -186,10 +225,3 @@ def _refuse_foreign(out: Path, members: Sequence[Member]) -> None:
 
 def _asked(folds: int | None, seeds: int) -> str:
     return f"{'no' if folds is None else folds} folds and {seeds} seeds"
-
-
-def _again(source: Path | None, config: Config, folds: int | None, seeds: int) -> str:
-    """The command that goes on."""
-    parts = [f"flexunet train {source or config.output.dir / 'config.toml'}"]
-    parts += [] if folds is None else [f"--folds {folds}"]
-    return " ".join([*parts, f"--seeds {seeds}", "--resume"])

@@ -8,7 +8,10 @@ from pathlib import Path
 
 from ..config import Config, Loaded, read_config
 from ..errors import ConfigError, DataError, Problem
+from ..files import sha256_of
+from ..modelfile import PARTS, read_record
 from ..prediction.locate import config_of_run
+from .folder import RunFolder
 from .state import SavedState
 
 MAY_DIFFER = {
@@ -56,29 +59,44 @@ def same_place(one: Path, other: Path) -> bool:
         return False
 
 
-def continued(config: Config, saved: Path) -> Config:
+def continued(config: Config, folder: RunFolder) -> Config:
     """The config to continue a run with: as given, with the number of epochs that a budget was turned into.
+
+    A model that the run started from or learns from may have been moved in the meantime.
 
     Raises:
         ConfigError: settings differ from the run's that change its result.
     """
-    earlier = read_config(saved).config
+    earlier = read_config(folder.config).config
     if config.train.budget_minutes is not None:
         changes = {"epochs": earlier.train.epochs, "budget_minutes": None}
         config = config.model_copy(update={"train": config.train.model_copy(update=changes)})
-    refuse_changes(config, earlier)
+    moved = {
+        part: getattr(config.train, part) for part in PARTS if _moved(config, earlier, folder.last, part)
+    }
+    earlier = earlier.model_copy(update={"train": earlier.train.model_copy(update=moved)})
+    refuse_changes(config, earlier, epochs=config.train.schedule in ("constant", "plateau"))
     return config
 
 
-def refuse_changes(config: Config, earlier: Config) -> None:
-    """Refuse settings that change the result of what was begun with `earlier`.
+def _moved(config: Config, earlier: Config, last: Path, part: str) -> bool:
+    """Whether a model has another place now than when the run was begun, and is the same."""
+    now, before = getattr(config.train, part), getattr(earlier.train, part)
+    if now is None or before is None or now == before or not last.is_file():
+        return False
+    known = read_record(last).training.get(part) or {}
+    return bool(known.get("sha256") == sha256_of(now))
+
+
+def refuse_changes(config: Config, earlier: Config, *, epochs: bool = False) -> None:
+    """Refuse settings that change the result of what was begun with `earlier`; `epochs`: those may change.
 
     Raises:
         ConfigError: all that differ.
     """
     before, now = earlier.model_dump(mode="json"), config.model_dump(mode="json")
     free = {name: set(keys) for name, keys in MAY_DIFFER.items()}
-    if config.train.schedule in ("constant", "plateau"):
+    if epochs:
         free["train"].add("epochs")
     if earlier.train.precision == "auto":
         free["train"].add("precision")  # what it stood for is in the state, and is compared there

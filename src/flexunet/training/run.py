@@ -17,7 +17,6 @@ from ..errors import ConfigError, DataError, FlexunetError
 from ..evaluation.applicability import describe_applicability
 from ..evaluation.fitting import calibrate_model, describe_calibration
 from ..modelfile import read_record
-from ..nets import check_weights
 from .folder import RunFolder, check_folder
 from .hardware import Hardware, build_fabric, choose_hardware, gradients_are_final, set_threads
 from .interrupts import StopRequest
@@ -25,6 +24,7 @@ from .launch import first_process, launch
 from .loop import Run, fit
 from .material import Material, open_material
 from .optim import MovingAverage, OptimizerStep, build_optimizer
+from .origins import refuse_own, with_origins
 from .outputs import Outputs
 from .pictures import readable_images
 from .probe import measure
@@ -32,9 +32,9 @@ from .record import identity_of, record_of
 from .reporter import Reporter
 from .resume import continued, refuse_another_run
 from .runlog import not_measured
-from .start import first_network, start_in_words, with_network_of_start
+from .start import first_network, start_in_words
 from .state import Progress, Row, SavedState, load_state, save_state
-from .teacher import Objective, check_teacher, objective, open_teacher
+from .teacher import Objective, objective, open_teacher
 
 Watch = Callable[[Sequence[Row]], str | None]
 """Sees the rows of the log after each epoch and says why the run ends with it, or None."""
@@ -95,14 +95,11 @@ def train(
     refuse_both(resume=resume, overwrite=overwrite)
     folder = RunFolder.of(config.output)
     hardware = choose_hardware(config.train.accelerator, config.train.precision)
-    config = with_network_of_start(config)
-    if config.train.start_from is None:
-        check_weights(config.model)
-    if config.train.teacher is not None:
-        check_teacher(config, config.train.teacher, read_record(config.train.teacher))
+    config = with_origins(config)
+    refuse_own(config, folder.outputs(None))
     check_folder(folder, folder.config_copy(source), resume=resume, overwrite=overwrite)
     if resume and folder.config.exists():
-        config = continued(config, folder.config)
+        config = continued(config, folder)
     job = Job(config, hardware, folder, source, resume, show, watch, curves)
     return launch(build_fabric(config.train, hardware), run_process, job)
 
