@@ -99,7 +99,9 @@ def main() -> None:
     record: dict[str, Any] = {"machine": machine_facts(os.cpu_count() or 1), "runs": {}}
     if out.exists():
         record = json.loads(out.read_text(encoding="utf-8"))
-    for seed in range(arguments.seeds):  # seed by seed, so that a first table is there early
+    for seed in range(
+        arguments.first_seed, arguments.first_seed + arguments.seeds
+    ):  # seed by seed, so that a first table is there early
         for name, settings in recipes.items():
             key = f"{name} seed {seed} {budget(arguments)}"
             if key in record["runs"]:
@@ -130,6 +132,7 @@ def parsed() -> argparse.Namespace:
     length.add_argument("--minutes", type=float, default=10, help="wall-clock minutes of training a run")
     length.add_argument("--epochs", type=int, help="epochs of a run, where other work would eat its minutes")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--split", default="test")
     parser.add_argument("--group", nargs="*", choices=GROUPS, default=[])
     parser.add_argument("--recipe", nargs="*", default=[])
