@@ -277,7 +277,7 @@ def main() -> None:
     )
     parser.add_argument("--bijie", type=Path, required=True, help="the raw tree: landslide/, non-landslide/")
     parser.add_argument(
-        "--work", type=Path, required=True, help="folder for the dataset and the results so far"
+        "--work", type=Path, default=Path("WORK/check"), help="folder for the dataset and the results so far"
     )
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, metavar="KIND")

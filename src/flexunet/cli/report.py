@@ -38,8 +38,9 @@ def report(
 ) -> None:
     """Write a page of evidence: scores with intervals, curves, objects, calibration, area, pictures.
 
-    A run that has no report yet (or one of another model) is evaluated first. Several runs are compared on
-    the same images by a paired bootstrap. The pages need no network.
+    A run that has no report yet is evaluated first; one of another state of the model is made anew with
+    --overwrite. Several runs are compared on the same images by a paired bootstrap. The pages need no
+    network.
 
     Example: flexunet report runs/bijie runs/other --split test --tta
     """
