@@ -6,19 +6,21 @@
 
 Members are folders that `flexunet train` left. The first one's config says how all are evaluated. What the
 validation split says is a little too good, as each member's epoch was chosen on it; the test split was not
-looked at in training. `results/ensemble.json`.
+looked at in training. `results/ensemble.json` keeps what it holds; what is given again is
+measured again.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import json
 from pathlib import Path
 from typing import Any, Literal
 
 import flexunet as fx
 from flexunet.modelfile import save_ensemble
-from machine import machine_facts, save
+from machine import RESULTS, machine_facts, save
 
 
 def main() -> None:
@@ -29,11 +31,15 @@ def main() -> None:
     parser.add_argument("--member", action="append", required=True, metavar="NAME=FOLDER")
     parser.add_argument("--mean", action="append", default=[], metavar="NAME=MEMBER,MEMBER")
     parser.add_argument("--work", type=Path, default=Path("WORK/ensemble"))
+    parser.add_argument("--score", nargs="*", metavar="NAME", help="members to score; left out: all")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     folders = {name: Path(folder) for name, _, folder in (item.partition("=") for item in options.member)}
     config = fx.load_config(next(iter(folders.values())) / "config.toml")
-    record: dict[str, Any] = {"machine": machine_facts(1), "members": {}, "means": {}}
+    record: dict[str, Any] = {"members": {}, "means": {}}
+    if (RESULTS / "ensemble.json").exists():
+        record = json.loads((RESULTS / "ensemble.json").read_text(encoding="utf-8"))
+    record["machine"] = machine_facts(1)
     for name, _, members in (item.partition("=") for item in options.mean):
         path = options.work / f"{name.replace(' ', '_')}.safetensors"
         path.unlink(missing_ok=True)
@@ -44,7 +50,8 @@ def main() -> None:
         record["means"][name] = {"members": chosen, "minutes": total, **found}
         print(name, record["means"][name], flush=True)
         save("ensemble", record)
-    for name, folder in folders.items():
+    for name in folders if options.score is None else options.score:
+        folder = folders[name]
         found = {"test": scores(folder / "model.safetensors", config, "test")}
         record["members"][name] = {"minutes": round(minutes(folder), 1), **found}
         print(name, record["members"][name], flush=True)

@@ -123,3 +123,36 @@ def test_the_command_refuses_what_is_no_ensemble(members: list[Path], tmp_path: 
         with pytest.raises(ConfigError, match=words):
             CliRunner().invoke(app, ["ensemble", *command], catch_exceptions=False)
     assert not Path(out).exists()
+
+
+@pytest.mark.parametrize("first", ["small", "large"])
+def test_each_member_sees_a_picture_as_large_as_in_its_training(tmp_path: Path, first: str) -> None:
+    paths = {
+        name: model(
+            tmp_path / f"{name}.safetensors", seed, data=InputRecord.of(DataConfig(size=(size, size)))
+        )
+        for name, seed, size in (("small", 1, 16), ("large", 2, 32))
+    }
+    order = [paths.pop(first), *paths.values()]
+    record = save_ensemble(tmp_path / "e.safetensors", order)
+    assert record.data.size == (32, 32)
+    blocks = np.random.default_rng(1).integers(0, 255, (16, 16, 3), np.uint8)
+    picture = blocks.repeat(2, 0).repeat(2, 1)  # halving it rounds nothing
+    alone = np.mean([Predictor.from_file(path).probabilities(picture) for path in order], axis=0)
+    loaded = Predictor.from_file(tmp_path / "e.safetensors").probabilities(picture)
+    np.testing.assert_allclose(loaded, alone, atol=2e-6)
+    together = Predictor.ensemble([Predictor.from_file(path) for path in order])
+    np.testing.assert_allclose(together.probabilities(picture), alone, atol=2e-6)
+
+
+def test_models_that_see_pixel_by_pixel_are_not_brought_to_a_size(tmp_path: Path) -> None:
+    paths = [
+        model(
+            tmp_path / f"{size}.safetensors",
+            size,
+            data=InputRecord.of(DataConfig(size=(size, size), sizing="crop")),
+        )
+        for size in (16, 32)
+    ]
+    record = save_ensemble(tmp_path / "e.safetensors", paths)
+    assert (record.data.size, record.scales) == ((16, 16), ((1.0, 1.0), (1.0, 1.0)))

@@ -11,6 +11,7 @@ from torch import nn
 from ..errors import ConfigError
 from ..nets import EnsembleNetwork
 from .agreement import check_agreement
+from .inputs import shared_size
 from .record import Calibration, ModelRecord
 from .store import Model, load_model, save_model
 
@@ -23,8 +24,9 @@ def save_ensemble(
 ) -> ModelRecord:
     """Write the models as one file; members that are ensembles themselves are taken apart.
 
-    Size and settings of prediction are those of the first one. No member's calibration is applied, for none
-    was fitted on the mean. scores: by split, for the record. calibration: of the mean.
+    Settings of prediction are those of the first one; the size is the largest, at which each member sees
+    pictures as large as in its training. No member's calibration is applied, for none was fitted on the mean.
+    scores: by split, for the record. calibration: of the mean.
 
     Raises:
         ConfigError: no model, or models that disagree about classes or bands.
@@ -56,14 +58,14 @@ def combine(models: Sequence[Model]) -> Model:
         model=first.model,
         classes=first.classes,
         bands=first.bands,
-        data=first.data,
+        data=first.data.model_copy(update={"size": shared_size([item.data for item in records])}),
         predict=first.predict,
         applicability=first.applicability,
         training={"members": len(records), "precision": _precision(records)},
         fingerprint=first.fingerprint if len({item.fingerprint for item in records}) == 1 else None,
         members=tuple(records),
     )
-    return Model(EnsembleNetwork(networks, record.places).eval(), record)
+    return Model(EnsembleNetwork(networks, record.places, record.scales).eval(), record)
 
 
 def _precision(records: Sequence[ModelRecord]) -> Any:

@@ -15,8 +15,9 @@ from ..bands import Bands
 from ..classes import Classes, Colour
 from ..config.schema import DataConfig, ModelConfig, PredictConfig
 from ..errors import ModelFileError
+from ..nets import Scale
 from .applicability import Applicability
-from .inputs import shared_inputs
+from .inputs import scale_of, shared_inputs
 
 RECORD_VERSION = 6
 
@@ -141,7 +142,8 @@ class ModelRecord(BaseModel):
     created: str = Field(default_factory=_now)
     """Date and time in UTC, ISO 8601."""
     members: tuple[ModelRecord, ...] = ()
-    """An ensemble: what each member's own file would say; `model`, `bands` and `data` are the first one's."""
+    """An ensemble: what each member's own file would say; `model`, `bands` and `data` are the first one's,
+    but for the size: the largest of theirs."""
 
     @property
     def inputs(self) -> tuple[Bands, ...]:
@@ -152,6 +154,11 @@ class ModelRecord(BaseModel):
     def places(self) -> tuple[slice, ...]:
         """The channels of each member of an ensemble in the stacked inputs."""
         return shared_inputs([member.bands for member in self.members])[1]
+
+    @property
+    def scales(self) -> tuple[Scale, ...]:
+        """How large each member of an ensemble sees what the ensemble's size shows."""
+        return tuple(scale_of(member.data, self.data) for member in self.members)
 
 
 def migrate(

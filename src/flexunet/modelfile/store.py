@@ -151,7 +151,8 @@ def _refuse_what_is_not_safetensors(path: Path) -> None:
 def _empty_network(record: ModelRecord) -> nn.Module:
     with torch.device("meta"):
         if record.members:
-            return EnsembleNetwork([_empty_network(member) for member in record.members], record.places)
+            members = [_empty_network(member) for member in record.members]
+            return EnsembleNetwork(members, record.places, record.scales)
         return build_network(record.model, len(record.bands), len(record.classes))
 
 

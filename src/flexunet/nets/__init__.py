@@ -9,9 +9,11 @@ from .keras_weights import KerasModel, load_keras_weights
 from .layers import LayerRow, Stage, layer_table, stages
 from .memory import MemoryEstimate, memory_estimate
 from .resunet import ResUNet
+from .scaled import AS_IT_IS, Scale, seen_at
 from .summary import NetworkSummary, summarise
 
 __all__ = [
+    "AS_IT_IS",
     "EncoderUNet",
     "EnsembleNetwork",
     "FeatureTap",
@@ -21,6 +23,7 @@ __all__ = [
     "MemoryEstimate",
     "NetworkSummary",
     "ResUNet",
+    "Scale",
     "Stage",
     "build_network",
     "check_weights",
@@ -32,6 +35,7 @@ __all__ = [
     "load_keras_weights",
     "memory_estimate",
     "probabilities",
+    "seen_at",
     "stages",
     "summarise",
 ]

@@ -19,7 +19,7 @@ from ..bands import Bands
 from ..classes import Classes
 from ..config.schema import PredictConfig
 from ..errors import ConfigError
-from ..modelfile import ModelRecord, check_agreement, load_model, shared_inputs
+from ..modelfile import ModelRecord, check_agreement, load_model, scale_of, shared_inputs, shared_size
 from ..raster import Picture
 from .applicability import Familiar, with_distance
 from .compute import Precision, choose_compute
@@ -109,8 +109,8 @@ class Predictor:
     def ensemble(cls, members: Sequence[Predictor], names: Sequence[str] | None = None) -> Predictor:
         """The predictor that gives the mean of the probabilities of `members`.
 
-        Tiles, settings and the measure of applicability are those of the first one; none of their
-        calibrations is applied, for none was fitted on the mean.
+        Tiles, settings and the measure of applicability are those of the first one; each sees pictures as
+        large as in its training. None of their calibrations is applied, for none was fitted on the mean.
 
         Raises:
             ConfigError: they know other classes or take other bands than the first one.
@@ -121,11 +121,16 @@ class Predictor:
             [member.record for member in members],
             names or [f"model {number}" for number in range(1, len(members) + 1)],
         )
+        records = [one for member in members for one in (member.record.members or (member.record,))]
+        size = shared_size([member.record.data for member in members])
+        data = members[0].record.data.model_copy(update={"size": size})
         together = copy(members[0])
+        together.record = members[0].record.model_copy(update={"data": data, "members": tuple(records)})
         together._members = tuple(call for member in members for call in member._members)
         together.inputs, _ = shared_inputs([bands for member in members for bands in member.inputs])
         places = [channels_of(member.inputs, together.inputs) for member in members]
-        together._once = mean_of_models([member._once for member in members], places)
+        scales = [scale_of(member.record.data, data) for member in members]
+        together._once = mean_of_models([member._once for member in members], places, scales)
         together.calibration = None
         return together
 
