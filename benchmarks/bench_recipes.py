@@ -36,7 +36,10 @@ def lite(number: int, size: int, *more: str) -> tuple[str, ...]:
 
 
 GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
-    "quality": {name: (f"quality={name}",) for name in ("quick", "good", "best")},
+    "quality": {
+        **{name: (f"quality={name}",) for name in ("quick", "good", "best")},
+        "quick_128": ("quality=quick", "data.size=[128,128]"),
+    },
     "knowledge": {
         "imagenet": (LITE,),
         "random": (LITE, "model.weights=random"),
@@ -223,7 +226,7 @@ def table(rows: list[dict[str, Any]]) -> str:
             continue
         alarms = [row["false_alarm_share"] for row in good if row["false_alarm_share"] is not None]
         alarm = statistics.mean(alarms) if alarms else float("nan")
-        minutes = statistics.mean(row["cpu_minutes"] for row in good)
+        minutes = statistics.mean(row["cpu_minutes"] or row["wall_minutes"] for row in good)
         text = (
             f"{minutes:>7.1f}  {recipe:<20} {name:>10} {spread([row['iou'] for row in good]):>15} "
             f"{spread([row['iou_all_images'] for row in good]):>15} {alarm:>12.4f} "

@@ -40,17 +40,7 @@ RECIPES: dict[Quality, dict[str, Any]] = {
         "predict.tta": False,
     },
     "good": _GOOD,
-    "best": {
-        **_GOOD,
-        "model.encoder": "efficientnet_lite2",
-        "data.size": [384, 384],
-        "train.epochs": 60,
-        "augment.scale": [0.5, 2.0],
-        "augment.brightness": 0.3,
-        "augment.contrast": 0.3,
-        "augment.colour": 0.1,
-        "augment.saturation": 0.3,
-    },
+    "best": {**_GOOD, "model.encoder": "efficientnet_lite2"},
 }
 """What each position stands for, in native keys; docs/encoders.md says what was measured."""
 
