@@ -6,10 +6,10 @@ The record is JSON text under one key of the safetensors metadata. Nothing in th
 from .agreement import check_agreement, require_bands, require_classes
 from .applicability import Applicability
 from .ensemble import combine, save_ensemble
-from .inputs import scale_of, shared_inputs, shared_size
+from .inputs import InputRecord, scale_of, shared_inputs, shared_size
 from .keras import convert_keras_model, model_from_keras
 from .lineage import PARTS, about_model, learned_from, others_of
-from .record import RECORD_VERSION, Calibration, InputRecord, ModelRecord, migrate
+from .record import RECORD_VERSION, Calibration, ModelRecord, migrate
 from .store import (
     MODEL_SUFFIXES,
     RECORD_KEY,

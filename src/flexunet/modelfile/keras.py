@@ -8,7 +8,8 @@ from ..bands import Bands
 from ..config import Config, read_config
 from ..errors import ModelFileError, OutputExistsError
 from ..nets import KerasModel, build_network, load_keras_weights
-from .record import InputRecord, ModelRecord
+from .inputs import InputRecord
+from .record import ModelRecord
 from .store import Model, save_model
 
 

@@ -7,17 +7,17 @@ import platform
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..bands import Bands
-from ..classes import Classes, Colour
-from ..config.schema import DataConfig, ModelConfig, PredictConfig
+from ..classes import Classes
+from ..config.schema import ModelConfig, PredictConfig
 from ..errors import ModelFileError
 from ..nets import Scale
 from .applicability import Applicability
-from .inputs import scale_of, shared_inputs
+from .inputs import InputRecord, scale_of, shared_inputs
 
 RECORD_VERSION = 6
 
@@ -39,55 +39,6 @@ def _versions() -> dict[str, str]:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-class MaskRecord(BaseModel):
-    """How a mask says the class; the fields of `[data]` that evaluation needs."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    values: tuple[tuple[int, ...] | None, ...]
-    """Values of each class in index masks; None: its position."""
-    mask_encoding: Literal["auto", "colours", "index", "threshold", "onehot"]
-    mask_axes: Literal["HWC", "CHW"]
-    threshold: int
-    invert_masks: bool
-    ignore_value: int | None
-    ignore_colour: Colour | None
-    off_map_tolerance: float
-    mask_size: Literal["error", "resize"]
-
-    @classmethod
-    def of(cls, data: DataConfig) -> MaskRecord:
-        """The part of `[data]` that goes into the file."""
-        fields = {name: getattr(data, name) for name in cls.model_fields if hasattr(data, name)}
-        return cls(values=tuple(item.values for item in data.classes), **fields)
-
-
-class InputRecord(BaseModel):
-    """How a picture becomes the network's input; the fields of `[data]` that prediction needs."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
-
-    size: tuple[int, int]
-    """Height and width in training."""
-    sizing: Literal["resize", "fit", "crop"] = "resize"
-    channels: int | None = None
-    bands: tuple[int, ...] | None = None
-    """Bands of the file that are used, counted from 1; None: all."""
-    nodata: float | None = None
-    alpha: Literal["nodata", "ignore"] = "nodata"
-    exif_orientation: Literal["apply", "ignore"] = "apply"
-    ground_resolution: tuple[float, float] | None = None
-    """Height and width on the ground, in metres, of a pixel as the network sees it; None: not known."""
-    masks: MaskRecord | None = None
-    """How the masks of training were read; None: not known."""
-
-    @classmethod
-    def of(cls, data: DataConfig, ground_resolution: tuple[float, float] | None = None) -> InputRecord:
-        """The part of `[data]` that goes into the file, and what the pictures say themselves."""
-        fields = {name: getattr(data, name) for name in cls.model_fields if hasattr(data, name)}
-        return cls(**{**fields, "ground_resolution": ground_resolution, "masks": MaskRecord.of(data)})
 
 
 class Calibration(BaseModel):
