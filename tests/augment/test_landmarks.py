@@ -109,8 +109,8 @@ def test_landmarks_stay_on_image_and_mask_alike(
         pixels, labels, np.ones(labels.shape, np.bool_), np.random.default_rng(seed)
     )
     found = distances(image, moved)
-    # a bump that eleven maps have bent is itself measured less well: 0.55 at worst in 2200, 0.17 on average
-    allowed = 0.75 if operation == "all geometry" else 0.5
+    # unchanged pictures measure up to 0.41, for labels are whole pixels; a shadow's edge bends an outline
+    allowed = 1.5 if operation == "shadow" else 0.75
     assert all(distance <= allowed for distance in found)
     if operation not in (*GEOMETRY, "all geometry"):
         assert len(found) >= 2  # an edge of the crop cuts one at most
