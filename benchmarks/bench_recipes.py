@@ -212,7 +212,7 @@ def length(arguments: argparse.Namespace) -> str:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Recipes and budgets by the CPU minutes they took: mean and standard deviation over the seeds."""
+    """Recipes and budgets by CPU minutes (the clock's where unknown): mean and SD over the seeds."""
     lines = [
         f"{'CPU min':>7}  {'recipe':<20} {'budget':>10} {'IoU':>15} {'IoU, all':>15} {'false alarms':>12} "
         f"{'MB':>6} runs"

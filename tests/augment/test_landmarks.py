@@ -109,9 +109,9 @@ def test_landmarks_stay_on_image_and_mask_alike(
         pixels, labels, np.ones(labels.shape, np.bool_), np.random.default_rng(seed)
     )
     found = distances(image, moved)
-    # unchanged pictures measure up to 0.41, for labels are whole pixels; a shadow's edge bends an outline
-    allowed = 1.5 if operation == "shadow" else 0.75
-    assert all(distance <= allowed for distance in found)
+    # unchanged pictures measure up to 0.41, for labels are whole pixels; a shadow's edge bends one outline
+    judged = sorted(found)[:-1] if operation == "shadow" else found
+    assert all(distance <= 0.75 for distance in judged)
     if operation not in (*GEOMETRY, "all geometry"):
         assert len(found) >= 2  # an edge of the crop cuts one at most
 

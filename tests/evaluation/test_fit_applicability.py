@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -63,14 +64,22 @@ def test_too_few_pictures_are_refused_in_words(trained: tuple[Path, DataConfig])
         fit_applicability(Predictor.from_file(path, device="cpu"), few, few, ["a"] * 4)
 
 
+def trained_on_split(
+    trained: tuple[Path, DataConfig], split: Literal["train", "valid"], folder: Path
+) -> Path:
+    """A copy of the model that says it was trained on a split."""
+    path = folder / "model.safetensors"
+    shutil.copy(trained[0], path)
+    seen = open_store(trained[1], split).fingerprint
+    replace_record(path, read_record(path).model_copy(update={"fingerprint": seen}))
+    return path
+
+
 def test_pictures_that_it_was_not_trained_on_do_not_change_what_it_knows(
     trained: tuple[Path, DataConfig], tmp_path: Path
 ) -> None:
-    source, data = trained
-    path = tmp_path / "model.safetensors"
-    shutil.copy(source, path)
-    own = open_store(data, "train").fingerprint
-    replace_record(path, read_record(path).model_copy(update={"fingerprint": own}))
+    data = trained[1]
+    path = trained_on_split(trained, "train", tmp_path)
     calibrate_model(path, data, tta=False, device="cpu")
     known = read_record(path).applicability
     assert known is not None
@@ -84,10 +93,6 @@ def test_pictures_that_it_was_not_trained_on_do_not_change_what_it_knows(
 def test_a_model_is_not_calibrated_on_what_it_was_trained_on(
     trained: tuple[Path, DataConfig], tmp_path: Path
 ) -> None:
-    source, data = trained
-    path = tmp_path / "model.safetensors"
-    shutil.copy(source, path)
-    seen = open_store(data, "valid").fingerprint
-    replace_record(path, read_record(path).model_copy(update={"fingerprint": seen}))
+    path = trained_on_split(trained, "valid", tmp_path)
     with pytest.raises(DataError, match="the model was trained on the valid split"):
-        calibrate_model(path, data, tta=False, device="cpu")
+        calibrate_model(path, trained[1], tta=False, device="cpu")

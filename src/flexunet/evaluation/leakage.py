@@ -10,7 +10,7 @@ from ..config.schema import DataConfig
 from ..data import Store, has_validation, open_store
 from ..data.folders import Split
 from ..errors import FlexunetError
-from ..modelfile import PARTS, ModelRecord, others_of
+from ..modelfile import ORIGINS, ModelRecord, others_of
 from .opening import as_read_by
 
 
@@ -56,10 +56,10 @@ def leakage_of(
     for part, other in others_of(record):
         pictures = other.get("learned_from")
         if pictures and store.fingerprint in pictures:
-            reason = f"{PARTS[part]}, {other['name']}, was trained on these pictures"
+            reason = f"{ORIGINS[part]}, {other['name']}, was trained on these pictures"
             return Verdict("leak", "full", split, pictures=len(store), reason=reason)
         if not pictures or not known.issuperset(pictures):
-            not_compared.append(f"{PARTS[part]} ({other['name']})")
+            not_compared.append(f"{ORIGINS[part]} ({other['name']})")
     verdict = _own_leakage(record, trained, data, split, store)
     return replace(verdict, not_compared=tuple(dict.fromkeys(not_compared)))
 

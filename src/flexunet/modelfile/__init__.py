@@ -8,7 +8,7 @@ from .applicability import Applicability
 from .ensemble import combine, save_ensemble
 from .inputs import InputRecord, scale_of, shared_inputs, shared_size
 from .keras import convert_keras_model, model_from_keras
-from .lineage import PARTS, about_model, learned_from, others_of
+from .lineage import ORIGINS, about_model, learned_from, others_of
 from .record import RECORD_VERSION, Calibration, ModelRecord, migrate
 from .store import (
     MODEL_SUFFIXES,
@@ -24,7 +24,7 @@ from .store import (
 
 __all__ = [
     "MODEL_SUFFIXES",
-    "PARTS",
+    "ORIGINS",
     "RECORD_KEY",
     "RECORD_VERSION",
     "Applicability",

@@ -10,7 +10,7 @@ from ..files import sha256_of
 from .record import ModelRecord
 from .store import read_record
 
-PARTS = {"start_from": "the model that it started from", "teacher": "its teacher"}
+ORIGINS = {"start_from": "the model that it started from", "teacher": "its teacher"}
 """The part another model can have had in a training, and how that is said."""
 
 
@@ -29,7 +29,7 @@ def about_model(path: Path) -> dict[str, Any]:
 def others_of(record: ModelRecord) -> Iterator[tuple[str, dict[str, Any]]]:
     """The other models that had a part in this one or in its members: which part, and what is known."""
     for one in (record, *record.members):
-        for part in PARTS:
+        for part in ORIGINS:
             if one.training.get(part):
                 yield part, one.training[part]
 

@@ -24,7 +24,7 @@ from ..evaluation.summary import group_sizes, interval_values, intervals, measur
 from ..files import write_text
 from ..metrics import ConfusionMatrix
 from ..metrics.bootstrap import Statistic, bootstrap_interval, sum_by_group
-from ..modelfile import PARTS
+from ..modelfile import ORIGINS
 from ..training.hardware import choose_hardware
 from ..views.gap import GapPoint, draw_gap
 from .schemes import SCHEMES, Division, SchemeName
@@ -148,7 +148,7 @@ def score_gap(
 def _recipe(config: Config, runs: Sequence[GapRun]) -> dict[str, Any]:
     """How each run was trained; where other models lie is nobody's business."""
     train = config.train
-    origins = {part: getattr(train, part) for part in PARTS}
+    origins = {part: getattr(train, part) for part in ORIGINS}
     return {
         "quality": config.quality,
         "model": config.model.model_dump(mode="json"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..config import Config
 from ..errors import ConfigError
-from ..modelfile import PARTS, learned_from, read_record
+from ..modelfile import ORIGINS, learned_from, read_record
 from ..nets import check_weights
 from .material import open_stores
 from .start import with_network_of_start
@@ -41,7 +41,7 @@ def refuse_own(config: Config, files: Iterable[Path]) -> None:
     for part, path in _others(config):
         if path.resolve() in written:
             raise ConfigError(
-                f"{PARTS[part]}, {path}, lies where this run writes its own. Choose another output.dir: "
+                f"{ORIGINS[part]}, {path}, lies where this run writes its own. Choose another output.dir: "
                 f"--set output.dir=FOLDER."
             )
 
@@ -61,17 +61,17 @@ def refuse_seen(config: Config) -> list[str]:
         seen = learned_from(read_record(path))
         if seen and here.intersection(seen):
             raise ConfigError(
-                f"{PARTS[part]}, {path}, was trained on images that are to be held out: the scores would be "
-                f"too good to be true. Leave it out (train.{part}), or take other images."
+                f"{ORIGINS[part]}, {path}, was trained on images that are to be held out: the scores would "
+                f"be too good to be true. Leave it out (train.{part}), or take other images."
             )
         unknown.append(
-            f"Not known whether {PARTS[part]}, {path.name}, was trained on images that are held out here."
+            f"Not known whether {ORIGINS[part]}, {path.name}, was trained on images that are held out here."
         )
     return unknown
 
 
 def _others(config: Config) -> Iterator[tuple[str, Path]]:
-    for part in PARTS:
+    for part in ORIGINS:
         path = getattr(config.train, part)
         if path is not None:
             yield part, path

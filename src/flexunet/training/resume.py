@@ -9,7 +9,7 @@ from pathlib import Path
 from ..config import Config, Loaded, read_config
 from ..errors import ConfigError, DataError, Problem
 from ..files import sha256_of
-from ..modelfile import PARTS, read_record
+from ..modelfile import ORIGINS, read_record
 from ..prediction.locate import config_of_run
 from .folder import RunFolder
 from .state import SavedState
@@ -72,7 +72,7 @@ def continued(config: Config, folder: RunFolder) -> Config:
         changes = {"epochs": earlier.train.epochs, "budget_minutes": None}
         config = config.model_copy(update={"train": config.train.model_copy(update=changes)})
     moved = {
-        part: getattr(config.train, part) for part in PARTS if _moved(config, earlier, folder.last, part)
+        part: getattr(config.train, part) for part in ORIGINS if _moved(config, earlier, folder.last, part)
     }
     earlier = earlier.model_copy(update={"train": earlier.train.model_copy(update=moved)})
     refuse_changes(config, earlier, epochs=config.train.schedule in ("constant", "plateau"))
